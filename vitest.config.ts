@@ -1,0 +1,29 @@
+import { defineConfig } from 'vitest/config';
+
+/** Kinds of tests, told apart by the file's name; `vitest run --project NAME` runs one kind. */
+const kind = (name: string, postgresMajor: 18 | 15, include: string[], exclude: string[] = []) => ({
+  // Inherited, the global setup would start its servers once more for each project.
+  extends: false as const,
+  test: {
+    name,
+    include,
+    exclude,
+    provide: { postgresMajor },
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    maxWorkers: 2,
+  },
+});
+
+export default defineConfig({
+  test: {
+    globalSetup: './test/support/servers.ts',
+    maxWorkers: 2,
+    projects: [
+      kind('unit', 18, ['test/**/*.unit.test.ts']),
+      kind('postgres-18', 18, ['test/**/*.test.ts'], ['test/**/*.unit.test.ts']),
+      // What speaks the replication protocol or depends on the catalogs runs on the oldest version we support as well.
+      kind('postgres-15', 15, ['test/**/*.protocol.test.ts']),
+    ],
+  },
+});
