@@ -1,0 +1,117 @@
+import type pg from 'pg';
+import type { Clock } from '../clock.ts';
+import type { Failpoints } from '../failpoint.ts';
+import { strikeOut } from '../ledger/strike.ts';
+import { inLockOrder, targetLock } from '../locks.ts';
+import type { MergeResult } from '../merge/merge.ts';
+import { scopeLocks } from '../merge/scopes.ts';
+import { beginMerge, passFence, takeLocks, withConnection } from '../merge/transaction.ts';
+import type { LoadedDirection } from '../migration/load.ts';
+import { putIntoQuarantine, releaseFromQuarantine } from '../quarantine/quarantine.ts';
+import type { Batch } from './batch.ts';
+import type { ApplyLimits } from './limits.ts';
+import { mergeNarrowing, orRefused } from './narrow.ts';
+import { remaining } from './remaining.ts';
+import { resolveScopes } from './resolve.ts';
+import { handledKeys, rowLocks, type Slice } from './slices.ts';
+
+export interface AttemptContext {
+  readonly pool: pg.Pool;
+  readonly loaded: LoadedDirection;
+  readonly limits: ApplyLimits;
+  readonly failpoints: Failpoints;
+  readonly clock: Clock;
+  /**
+   * Set for work without rows that is begun again from where it was when it is interrupted, so that a merge which has to
+   * be repeated will be. (A message is delivered again; a retry or a repair is not.)
+   */
+  readonly resumes?: boolean;
+}
+
+export type AttemptOutcome =
+  /** The other direction is the truth: nothing was written. */
+  | { readonly kind: 'fenced' }
+  /** The rows could not even be turned into scopes: a key that is not of its type. */
+  | { readonly kind: 'unreadable'; readonly error: Error }
+  /** Committed. `batches` remain; when there are none and it was the last, the ledger's entries are struck out. */
+  | {
+      readonly kind: 'committed';
+      readonly batches: readonly Batch[];
+      readonly result: MergeResult;
+      readonly scopes: number;
+      readonly quarantined: number;
+      readonly lagsMs: readonly number[];
+    };
+
+/**
+ * One transaction of the protocol: fence, rows, resolve, lock, derive, write, commit.
+ *
+ * @param strike ledger entries that are finished when this batch is; struck out in the same transaction.
+ * @throws errors that ask for a retry or a stop; the transaction is rolled back then.
+ */
+export async function attempt(
+  context: AttemptContext,
+  slice: Slice,
+  batch: Batch,
+  strike: readonly string[],
+): Promise<AttemptOutcome> {
+  const { loaded, limits, failpoints } = context;
+  return withConnection(context.pool, async (client): Promise<AttemptOutcome> => {
+    // A retry or a repair cannot count on being repeated, so nobody else may merge these targets meanwhile.
+    const shared = slice.rows.size > 0 || context.resumes === true;
+    const targetLocks = inLockOrder(targetsOf(loaded, slice, batch).map((target) => targetLock(loaded.name, target)));
+    await beginMerge(client, loaded.name, shared ? { shared: targetLocks } : { exclusive: targetLocks });
+    const active = await passFence(client, loaded.name, rowLocks(loaded, slice));
+    if (!active) {
+      await client.query('ROLLBACK');
+      return { kind: 'fenced' };
+    }
+
+    let all = batch.scopes;
+    if (!all) {
+      const resolved = await orRefused(client, () => resolveScopes(client, loaded, slice.rows));
+      if ('refused' in resolved) {
+        await client.query('ROLLBACK');
+        return { kind: 'unreadable', error: resolved.refused };
+      }
+      all = resolved.value;
+    }
+    await failpoints('apply.scopes-resolved');
+    // Scopes that were put together because they hang together are not cut apart again.
+    const size = batch.extensions > 0 ? all.length : limits.scopesPerTransaction;
+    const scopes = all.slice(0, size);
+    const rest = all.slice(size);
+    await takeLocks(client, inLockOrder(scopeLocks(loaded.name, scopes)));
+    await failpoints('apply.scopes-locked');
+
+    const narrowed = await mergeNarrowing(client, loaded, scopes, batch.extensions, context.clock);
+    const { batches, quarantined } = remaining(batch, narrowed, rest, shared ? handledKeys(slice) : undefined);
+    const { lagsMs, anyQuarantined } = await strikeOut(client, loaded.name, batches.length === 0 ? strike : []);
+    if (anyQuarantined) {
+      // A scope with a withheld row stays in quarantine, if it is there, until its parent has come; one with a stray
+      // until it has been merged together with the stray's other scope.
+      const { withheld, strays } = narrowed.result;
+      const still = [...quarantined.map(([ref]) => ref), ...withheld, ...strays];
+      await releaseFromQuarantine(client, loaded.name, narrowed.merged, still);
+    }
+    for (const [ref, reason] of quarantined) await putIntoQuarantine(client, loaded.name, ref, reason);
+    await failpoints('apply.before-commit');
+    await client.query('COMMIT');
+    await failpoints('apply.committed');
+    return {
+      kind: 'committed',
+      batches,
+      result: narrowed.result,
+      scopes: narrowed.merged.length,
+      quarantined: quarantined.length,
+      lagsMs,
+    };
+  });
+}
+
+/** Names of the targets that a batch may write: those of its scopes, or all that read a source of its rows. */
+function targetsOf(loaded: LoadedDirection, slice: Slice, batch: Batch): string[] {
+  if (batch.scopes) return [...new Set(batch.scopes.map((ref) => ref.target.name))];
+  const sources = [...slice.rows.keys()].map(({ name }) => name);
+  return loaded.targets.filter(({ scopesOf }) => sources.some((name) => name in scopesOf)).map(({ name }) => name);
+}

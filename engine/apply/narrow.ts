@@ -1,0 +1,113 @@
+import type pg from 'pg';
+import type { Clock } from '../clock.ts';
+import { conflictingScopes, referringScopes } from '../merge/conflicts.ts';
+import { emptyResult, type MergeResult, mergeScopes } from '../merge/merge.ts';
+import { type ScopeRef, scopeIdentity } from '../merge/scopes.ts';
+import { connectionLost } from '../merge/transaction.ts';
+import type { LoadedDirection } from '../migration/load.ts';
+import { type Reason, reasonOf } from '../quarantine/quarantine.ts';
+import { remedyFor, sqlState } from '../sqlstate.ts';
+import { type AfterRefusal, afterRefusal, type Batch, together } from './batch.ts';
+
+export interface Narrowed {
+  /** What was written of the scopes that could be merged. */
+  readonly result: MergeResult;
+  readonly merged: readonly ScopeRef[];
+  readonly quarantined: readonly [ScopeRef, Reason][];
+  /** Scopes that must be merged together with others. */
+  readonly extended: readonly Batch[];
+  /** Not tried any more, because the transaction has been open for long enough. */
+  readonly left: readonly ScopeRef[];
+}
+
+/** A transaction that is looking for the rows at fault commits what it has after this, and another goes on. */
+const longestSearchMs = 300;
+
+/**
+ * Runs `work` inside a savepoint. When the server refuses its data, it is undone and the transaction (with its locks)
+ * can go on.
+ *
+ * @throws every other error.
+ */
+export async function orRefused<T>(
+  client: pg.ClientBase,
+  work: () => Promise<T>,
+): Promise<{ readonly value: T } | { readonly refused: Error }> {
+  await client.query('SAVEPOINT lockstep_merge; SET CONSTRAINTS ALL DEFERRED');
+  try {
+    const value = await work();
+    // Constraints that were put off are checked here, where a violation can still be told from other failures.
+    await client.query('SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT lockstep_merge');
+    return { value };
+  } catch (error) {
+    if (remedyFor(error, connectionLost(client)) !== 'data') throw error;
+    await client.query('ROLLBACK TO SAVEPOINT lockstep_merge; RELEASE SAVEPOINT lockstep_merge');
+    return { refused: error as Error };
+  }
+}
+
+/**
+ * Merges scopes whose locks are held; when the server refuses them, halves them until the ones at fault stand alone.
+ * The rest is merged.
+ */
+export async function mergeNarrowing(
+  client: pg.ClientBase,
+  loaded: LoadedDirection,
+  scopes: readonly ScopeRef[],
+  extensions: number,
+  clock: Clock,
+): Promise<Narrowed> {
+  const result = emptyResult();
+  const merged: ScopeRef[] = [];
+  const quarantined: [ScopeRef, Reason][] = [];
+  const extended: Batch[] = [];
+  const refusals = new Map<string, number>();
+  const startedMs = clock.nowMs();
+  const pieces: (readonly ScopeRef[])[] = [scopes];
+  for (let piece = pieces.shift(); piece; piece = pieces.shift()) {
+    if (merged.length + quarantined.length > 0 && clock.nowMs() - startedMs > longestSearchMs) {
+      return { result, merged, quarantined, extended, left: [piece, ...pieces].flat() };
+    }
+    const now = piece;
+    const outcome = await orRefused(client, () => mergeScopes(client, loaded, now));
+    if ('value' in outcome) {
+      add(result, outcome.value);
+      merged.push(...piece);
+      continue;
+    }
+    const alone = piece[0];
+    if (piece.length > 1 || !alone) {
+      const half = Math.ceil(piece.length / 2);
+      pieces.unshift(piece.slice(0, half), piece.slice(half));
+      continue;
+    }
+    const times = (refusals.get(scopeIdentity(alone)) ?? 0) + 1;
+    refusals.set(scopeIdentity(alone), times);
+    const next = afterRefusal(sqlState(outcome.refused) ?? '', times, extensions);
+    const inTheWay = await scopesInTheWay(client, loaded, alone, next);
+    if (next === 'repeat') pieces.unshift(piece);
+    else if (inTheWay.length > 0) extended.push(together([alone, ...inTheWay], extensions + 1));
+    else quarantined.push([alone, reasonOf(outcome.refused)]);
+  }
+  return { result, merged, quarantined, extended, left: [] };
+}
+
+async function scopesInTheWay(
+  client: pg.ClientBase,
+  loaded: LoadedDirection,
+  alone: ScopeRef,
+  next: AfterRefusal,
+): Promise<ScopeRef[]> {
+  if (next === 'extend by reference') return referringScopes(client, loaded, alone);
+  return next === 'extend by unique value' ? conflictingScopes(client, alone) : [];
+}
+
+function add(sum: MergeResult, more: MergeResult): void {
+  sum.inserted += more.inserted;
+  sum.updated += more.updated;
+  sum.deleted += more.deleted;
+  sum.arrivals.push(...more.arrivals);
+  sum.strays.push(...more.strays);
+  sum.withheld.push(...more.withheld);
+  sum.lodgers.push(...more.lodgers);
+}

@@ -1,0 +1,185 @@
+import type pg from 'pg';
+import type { Failpoints } from '../failpoint.ts';
+import { targetLock } from '../locks.ts';
+import { type MergeResult, mergeExtent, mergeScopes } from '../merge/merge.ts';
+import { extentOfRange } from '../merge/predicate.ts';
+import { type ScopeRef, scopeIdentity, targetNamed } from '../merge/scopes.ts';
+import { beginMerge, passFence, withConnection } from '../merge/transaction.ts';
+import type { DirectionName } from '../migration/contract.ts';
+import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
+import { leftOver, putIntoQuarantine, releaseFromQuarantine, releaseRange } from '../quarantine/quarantine.ts';
+import { sqlState } from '../sqlstate.ts';
+import { scopesOfRangeSql, upperBoundSql } from './bounds.ts';
+
+export interface ChunkContext {
+  readonly pool: pg.Pool;
+  readonly loaded: LoadedDirection;
+  readonly failpoints: Failpoints;
+}
+
+export interface Chunk {
+  readonly target: LoadedTarget;
+  readonly after: string[] | null;
+  /** Null: to the end. */
+  readonly upTo: string[] | null;
+  readonly scopes: number;
+}
+
+export type ChunkOutcome =
+  | { readonly kind: 'fenced' | 'paused' | 'finished' | 'gone' }
+  | { readonly kind: 'merged'; readonly chunk: Chunk; readonly result: MergeResult }
+  /** The chunk holds rows that the target refuses; nothing was written, and the cursor stays. */
+  | { readonly kind: 'refused'; readonly chunk: Chunk; readonly error: Error };
+
+interface Position {
+  target: string;
+  cursor: string[] | null;
+  pass: 'merge' | 'delete';
+}
+
+/**
+ * Where the run stands. Targets are merged in dependency order; those in which a doomed row was still referred to are
+ * gone through once more in the opposite order, when the rows that referred to it are gone.
+ */
+const positionSql = `
+  SELECT target, cursor, CASE WHEN finished_at IS NULL THEN 'merge' ELSE 'delete' END AS pass
+  FROM lockstep.backfill_target
+  WHERE backfill_id = $1 AND (finished_at IS NULL OR doomed_left)
+  ORDER BY finished_at IS NOT NULL, CASE WHEN finished_at IS NULL THEN ordinal ELSE -ordinal END
+  LIMIT 1`;
+/**
+ * The run's row is what workers take turns on. (Not the target's: whoever waited for that would find it finished, and
+ * nothing in its place, and take the run for finished.)
+ */
+const runSql = 'SELECT paused FROM lockstep.backfill WHERE id = $1 AND finished_at IS NULL FOR UPDATE';
+const advanceSql = `
+  UPDATE lockstep.backfill_target
+  SET cursor = CASE WHEN $4 THEN NULL ELSE $3::text[] END,
+      started_at = coalesce(started_at, clock_timestamp()),
+      finished_at = CASE WHEN finished_at IS NULL AND $4 THEN clock_timestamp() ELSE finished_at END,
+      doomed_left = CASE WHEN $7 THEN doomed_left AND NOT $4 OR $8 ELSE doomed_left OR $8 END,
+      scopes_done = scopes_done + CASE WHEN $7 THEN 0 ELSE $5 END,
+      rows_written = rows_written + $6
+  WHERE backfill_id = $1 AND target = $2
+    AND cursor IS NOT DISTINCT FROM $9::text[] AND (finished_at IS NOT NULL) = $7`;
+
+/**
+ * Records that everything up to the end of `chunk` is done, unless another worker has gone on from where it begins.
+ */
+export async function advance(
+  client: pg.ClientBase,
+  runId: string,
+  chunk: Chunk,
+  result: MergeResult,
+  pass: 'merge' | 'delete',
+  doomedLeft: boolean,
+): Promise<void> {
+  const written = result.inserted + result.updated + result.deleted;
+  await client.query(advanceSql, [
+    runId,
+    chunk.target.name,
+    chunk.upTo,
+    chunk.upTo === null,
+    chunk.scopes,
+    written,
+    pass === 'delete',
+    doomedLeft,
+    chunk.after,
+  ]);
+}
+
+async function nextChunk(
+  client: pg.ClientBase,
+  target: LoadedTarget,
+  after: string[] | null,
+  scopes: number,
+): Promise<Chunk> {
+  const { rows } = await client.query<{ scope: string[] }>(upperBoundSql(target, after === null), [
+    scopes,
+    ...(after ?? []),
+  ]);
+  return { target, after, upTo: rows[0]?.scope ?? null, scopes };
+}
+
+function addResult(sum: MergeResult, more: MergeResult): void {
+  sum.inserted += more.inserted;
+  sum.updated += more.updated;
+  sum.deleted += more.deleted;
+  sum.withheld.push(...more.withheld);
+  // What lodged in the chunk for want of a scope outside it has been merged together with that scope by now.
+  const merged = new Set(sum.strays.map(scopeIdentity));
+  sum.lodgers = [...sum.lodgers.filter((ref) => !merged.has(scopeIdentity(ref))), ...more.lodgers];
+}
+
+/**
+ * Merges the next chunk of a run, of about as many scopes as `chunkScopes` says for its target, under its target's exclusive lock, and records its cursor in the same transaction.
+ * Two workers on one run take turns.
+ */
+export async function mergeNextChunk(
+  context: ChunkContext,
+  runId: string,
+  chunkScopes: (target: string) => number,
+): Promise<ChunkOutcome & { pass: 'merge' | 'delete' }> {
+  const { loaded, failpoints } = context;
+  let chunk: Chunk | undefined;
+  let pass: 'merge' | 'delete' = 'merge';
+  try {
+    return await withConnection(context.pool, async (client) => {
+      await beginMerge(client, loaded.name, {});
+      const end = async (kind: 'fenced' | 'paused' | 'finished' | 'gone') => {
+        await client.query('ROLLBACK');
+        return { kind, pass };
+      };
+      const run = await client.query<{ paused: boolean }>(runSql, [runId]);
+      if (!run.rows[0]) return end('gone');
+      if (run.rows[0].paused) return end('paused');
+      const position = (await client.query<Position>(positionSql, [runId])).rows[0];
+      if (!position) return end('finished');
+      pass = position.pass;
+      const target = targetNamed(loaded, position.target);
+      const active = await passFence(client, loaded.name, [targetLock(loaded.name, target.name)]);
+      if (!active) return end('fenced');
+      chunk = await nextChunk(client, target, position.cursor, chunkScopes(target.name));
+      const extent = extentOfRange(target, chunk.after, chunk.upTo);
+      const mayLeaveDoomed = (error: unknown) => pass === 'merge' && sqlState(error) === '23503';
+      const { leftDoomed, ...result } = await mergeExtent(client, loaded, target, extent, mayLeaveDoomed);
+      // Rows that the target holds under a scope outside the chunk: the lock covers all scopes, so both are merged now.
+      if (result.strays.length > 0) addResult(result, await mergeScopes(client, loaded, result.strays));
+      await client.query('SET CONSTRAINTS ALL IMMEDIATE');
+      const left = leftOver(result, result.withheld);
+      const still = left.map(([ref]) => ref);
+      await releaseRange(
+        client,
+        loaded.name,
+        target,
+        extent,
+        still.filter((ref) => ref.target === target).map((ref) => ref.scope),
+      );
+      await releaseFromQuarantine(client, loaded.name, result.strays, still);
+      for (const [ref, reason] of left) await putIntoQuarantine(client, loaded.name, ref, reason);
+      await advance(client, runId, chunk, result, pass, leftDoomed);
+      await failpoints('backfill.before-commit');
+      await client.query('COMMIT');
+      await failpoints('backfill.committed');
+      return { kind: 'merged' as const, chunk, result, pass };
+    });
+  } catch (error) {
+    if (chunk && /^2[23]/.test(sqlState(error) ?? '')) return { kind: 'refused', chunk, error: error as Error, pass };
+    throw error;
+  }
+}
+
+/** All scopes of a chunk, to be merged one by one or in small groups. */
+export async function scopesOfChunk(
+  pool: pg.Pool,
+  direction: DirectionName,
+  { target, after, upTo }: Chunk,
+): Promise<ScopeRef[]> {
+  const extent = extentOfRange(target, after, upTo);
+  const { rows } = await pool.query<{ scope: string[] }>(scopesOfRangeSql(target, extent), [
+    ...extent.parameters,
+    direction,
+    target.name,
+  ]);
+  return rows.map(({ scope }) => ({ target, scope }));
+}

@@ -1,0 +1,234 @@
+import type { Pgoutput } from 'pg-logical-replication';
+import { LockstepError } from '../errors.ts';
+import { type Lsn, parseLsn } from '../lsn.ts';
+import { shardOf } from '../message/shard.ts';
+import type { Source } from '../migration/contract.ts';
+
+/** The transaction that a change belongs to. */
+export interface Transaction {
+  /** Start of its commit record. Transactions come in the order of this. */
+  readonly commitLsn: Lsn;
+  /** Microseconds since 1970. */
+  readonly committedAtMicros: bigint;
+  /** The lower 32 bits of its id. */
+  readonly xid: number;
+}
+
+/** By source: changed rows as the JSON that messages carry, each with the first transaction that named it. */
+export type FoldedRows = Map<Source, Map<string, Transaction>>;
+
+/** What has been read since the last round was taken. */
+export interface Folded {
+  readonly shards: ReadonlyMap<number, FoldedRows>;
+  /** Truncated sources, with the first transaction that did it. */
+  readonly truncated: ReadonlyMap<Source, Transaction>;
+  readonly keys: number;
+  /** The transactions whose changes are folded. */
+  readonly xids: ReadonlySet<number>;
+  /** Every commit that ends at or below it is folded, in this round or an earlier one. Undefined: it has not moved. */
+  readonly position: Lsn | undefined;
+  /** The last transaction that was read to its end. */
+  readonly lastCommit: Transaction | undefined;
+}
+
+/** A relation of the stream, prepared: which columns to take of its tuples. */
+interface Shape {
+  readonly source: Source;
+  readonly columns: readonly string[];
+}
+
+type Tuple = Readonly<Record<string, string | null | undefined>>;
+
+/**
+ * Folds the changes of a stream into sets of keys: a thousand changes of one row are one row, since a message only says
+ * that it changed. Rows may be taken before their transaction has been read to its end (the server sends only what has
+ * committed), so a transaction of any size passes through in pieces.
+ */
+export class Fold {
+  readonly #sources: ReadonlyMap<number, Source>;
+  readonly #shards: number;
+  readonly #onForeign: (relation: string) => void;
+  readonly #shapes = new Map<number, Shape | undefined>();
+  #transaction: Transaction | undefined;
+  #rows = new Map<number, FoldedRows>();
+  #truncated = new Map<Source, Transaction>();
+  #xids = new Set<number>();
+  #keys = 0;
+  #characters = 0;
+  #position: Lsn | undefined;
+  #lastCommit: Transaction | undefined;
+
+  /**
+   * @param sources by the OID of their table; see `checkSources`.
+   * @param onForeign called once for each table in the stream that is no source (it was one when the WAL was written).
+   */
+  constructor(sources: ReadonlyMap<number, Source>, shards: number, onForeign: (relation: string) => void) {
+    this.#sources = sources;
+    this.#shards = shards;
+    this.#onForeign = onForeign;
+  }
+
+  /** Rows folded since the last take. */
+  get keys(): number {
+    return this.#keys;
+  }
+
+  /** Characters of those rows. */
+  get characters(): number {
+    return this.#characters;
+  }
+
+  /** Whether a transaction has ended, or something was folded, since the last take. */
+  get worthTaking(): boolean {
+    return this.#keys > 0 || this.#truncated.size > 0 || this.#lastCommit !== undefined;
+  }
+
+  /** Whether taking would move the position or send something. */
+  get moved(): boolean {
+    return this.worthTaking || this.#position !== undefined;
+  }
+
+  /** @throws LockstepError LS_PUBLICATION_DIFFERS when the stream lacks a column that the migration needs. */
+  add(message: Pgoutput.Message): void {
+    switch (message.tag) {
+      case 'begin':
+        this.#transaction = {
+          commitLsn: required(message.commitLsn),
+          committedAtMicros: BigInt(message.commitTime.toString()),
+          xid: message.xid >>> 0,
+        };
+        return;
+      case 'commit':
+        this.#lastCommit = this.#current();
+        this.#transaction = undefined;
+        this.#position = required(message.commitEndLsn);
+        return;
+      case 'insert':
+        this.#row(message.relation, message.new, undefined);
+        return;
+      case 'update': {
+        const old = message.key ?? message.old ?? undefined;
+        if (old) this.#row(message.relation, old, undefined);
+        this.#row(message.relation, message.new, old);
+        return;
+      }
+      case 'delete':
+        this.#row(message.relation, message.key ?? message.old ?? {}, undefined);
+        return;
+      case 'truncate':
+        for (const relation of message.relations) this.#truncate(relation);
+        return;
+      case 'relation':
+        this.#announce(message);
+        return;
+      // A barrier is a transaction of its own: its commit is what counts.
+      case 'message':
+      case 'origin':
+      case 'type':
+        return;
+    }
+  }
+
+  /** A keepalive: outside of a transaction it says that everything which committed below `walEnd` has been folded. */
+  reach(walEnd: Lsn): void {
+    if (this.#transaction === undefined && walEnd > (this.#position ?? 0n)) this.#position = walEnd;
+  }
+
+  /** Hands over what has been folded and begins anew. An open transaction goes on in the next round. */
+  take(): Folded {
+    const taken = {
+      shards: this.#rows,
+      truncated: this.#truncated,
+      keys: this.#keys,
+      xids: this.#xids,
+      position: this.#position,
+      lastCommit: this.#lastCommit,
+    };
+    this.#rows = new Map();
+    this.#truncated = new Map();
+    this.#xids = new Set();
+    this.#keys = 0;
+    this.#characters = 0;
+    this.#position = undefined;
+    this.#lastCommit = undefined;
+    return taken;
+  }
+
+  #current(): Transaction {
+    if (!this.#transaction) throw new RangeError('a change outside of a transaction');
+    return this.#transaction;
+  }
+
+  #announce(relation: Pgoutput.MessageRelation): void {
+    // By OID first: a table that was renamed is still the one that the views read.
+    const source = this.#sources.get(relation.relationOid) ?? this.#byName(relation);
+    if (!source) {
+      if (!this.#shapes.has(relation.relationOid)) this.#onForeign(`${relation.schema}.${relation.name}`);
+      this.#shapes.set(relation.relationOid, undefined);
+      return;
+    }
+    const columns = [...source.key, ...source.routing];
+    const missing = columns.find((column) => !relation.columns.some(({ name }) => name === column));
+    if (missing !== undefined) {
+      throw new LockstepError(
+        'LS_PUBLICATION_DIFFERS',
+        `The changes of table ${relation.schema}.${relation.name} come without column "${missing}", which source "${source.name}" needs.`,
+      );
+    }
+    this.#shapes.set(relation.relationOid, { source, columns });
+  }
+
+  /** A table that was dropped and made again under its name has left changes under its former OID in the WAL. */
+  #byName({ schema, name }: Pgoutput.MessageRelation): Source | undefined {
+    for (const source of this.#sources.values()) {
+      if (source.relation.schema === schema && source.relation.name === name) return source;
+    }
+    return undefined;
+  }
+
+  /** @param old the same row before the change: an unchanged TOASTed value is only there, if anywhere. */
+  #row(relation: Pgoutput.MessageRelation, tuple: Tuple, old: Tuple | undefined): void {
+    const shape = this.#shapes.get(relation.relationOid);
+    if (!shape) return;
+    const { source, columns } = shape;
+    const row = columns.map(
+      (column) => tuple[column] ?? (tuple[column] === undefined ? old?.[column] : undefined) ?? null,
+    );
+    for (let index = 0; index < source.key.length; index++) {
+      if (row[index] === null) throw new RangeError(`a change of ${relation.schema}.${relation.name} without its key`);
+    }
+    const shard = shardOf(row, source.key.length, this.#shards);
+    const rows = upsert(
+      upsert(this.#rows, shard, () => new Map<Source, Map<string, Transaction>>()),
+      source,
+      () => new Map<string, Transaction>(),
+    );
+    const json = JSON.stringify(row);
+    // Also of a row that is folded already: it must not be merged before this change of it can be seen.
+    this.#xids.add(this.#current().xid);
+    if (rows.has(json)) return;
+    rows.set(json, this.#current());
+    this.#keys += 1;
+    this.#characters += json.length;
+  }
+
+  #truncate(relation: Pgoutput.MessageRelation): void {
+    const shape = this.#shapes.get(relation.relationOid);
+    if (!shape) return;
+    this.#xids.add(this.#current().xid);
+    if (!this.#truncated.has(shape.source)) this.#truncated.set(shape.source, this.#current());
+  }
+}
+
+function upsert<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  const known = map.get(key);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(key, made);
+  return made;
+}
+
+function required(lsn: string | null): Lsn {
+  if (lsn === null) throw new RangeError('a transaction without a position');
+  return parseLsn(lsn);
+}

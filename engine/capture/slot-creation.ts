@@ -1,0 +1,84 @@
+import type pg from 'pg';
+import { LockstepError } from '../errors.ts';
+import { quote } from '../identifiers.ts';
+import { sqlState } from '../sqlstate.ts';
+import type { Telemetry } from '../telemetry.ts';
+import { type Queryable, textRows } from '../text-query.ts';
+import type { ReplicationConnection } from './connection.ts';
+
+export interface SlotCreation {
+  readonly slotName: string;
+  /** Ask for a slot that follows a failover (PostgreSQL 17 and newer). */
+  readonly failover: boolean;
+  readonly timeoutMs: number;
+  /** How often to look who is in the way. */
+  readonly lookEveryMs: number;
+  readonly telemetry: Telemetry;
+  readonly signal: AbortSignal;
+}
+
+// A slot becomes consistent when every transaction that ran as it was begun has ended; the server waits for them one by one.
+const inTheWaySql = `
+  SELECT format('process %s (%s, user %s, transaction open for %s)', a.pid, coalesce(nullif(a.application_name, ''), 'no application name'),
+           a.usename, coalesce(date_trunc('second', clock_timestamp() - a.xact_start)::text, 'a time this role may not see')) AS holder
+  FROM pg_stat_activity a WHERE a.pid = ANY (pg_blocking_pids($1))
+  UNION ALL
+  SELECT format('prepared transaction "%s" (user %s, prepared %s ago)', p.gid, p.owner, date_trunc('second', clock_timestamp() - p.prepared))
+  FROM pg_prepared_xacts p WHERE 0 = ANY (pg_blocking_pids($1)) AND p.database = current_database()`;
+
+/** What keeps the process `pid` of the server from creating a slot. */
+export async function transactionsInTheWay(db: Queryable, pid: number): Promise<string[]> {
+  const rows = await textRows<{ holder: string }>(db, inTheWaySql, [pid]);
+  return rows.map((row) => row.holder);
+}
+
+/**
+ * Creates the slot. A long transaction anywhere in the database holds it up: that is told (`slot.waiting`, with who it
+ * is) again and again, and given up after `timeoutMs`; nothing is left behind then.
+ *
+ * @param db another connection, to look from.
+ * @throws LockstepError LS_SLOT_BLOCKED, LS_SLOTS_EXHAUSTED, LS_REPLICATION_PRIVILEGE; the signal's reason.
+ */
+export async function createSlot(
+  connection: ReplicationConnection,
+  db: pg.ClientBase,
+  creation: SlotCreation,
+): Promise<void> {
+  const { slotName, failover, timeoutMs, lookEveryMs, telemetry, signal } = creation;
+  const pid = connection.serverPid;
+  let holders: string[] = [];
+  const look = async () => {
+    holders = await transactionsInTheWay(db, pid);
+    if (holders.length > 0) telemetry.log('warn', 'slot.waiting', { slotName, holders });
+  };
+  const looking = setInterval(() => {
+    look().catch((error: unknown) => telemetry.log('warn', 'slot.waiting', { slotName, error: String(error) }));
+  }, lookEveryMs);
+  const cancel = () => {
+    db.query('SELECT pg_cancel_backend($1)', [pid]).catch((error: unknown) =>
+      telemetry.log('warn', 'slot.cancel-failed', { slotName, error: String(error) }),
+    );
+  };
+  const giveUp = setTimeout(cancel, timeoutMs);
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    await connection.command(
+      `CREATE_REPLICATION_SLOT ${quote(slotName)} LOGICAL pgoutput (SNAPSHOT 'nothing'${failover ? ', FAILOVER true' : ''})`,
+    );
+    telemetry.log('info', 'slot.created', { slotName });
+  } catch (error) {
+    if (sqlState(error) !== '57014') throw error;
+    signal.throwIfAborted();
+    throw blocked(creation, holders, error);
+  } finally {
+    clearInterval(looking);
+    clearTimeout(giveUp);
+    signal.removeEventListener('abort', cancel);
+  }
+}
+
+function blocked({ slotName, timeoutMs }: SlotCreation, holders: readonly string[], cause: unknown): LockstepError {
+  const who = holders.length > 0 ? ` It waited for: ${holders.join('; ')}.` : '';
+  const message = `Replication slot ${slotName} could not be created within ${timeoutMs} ms.${who}`;
+  return new LockstepError('LS_SLOT_BLOCKED', message, { cause });
+}

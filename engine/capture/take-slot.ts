@@ -1,0 +1,104 @@
+import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { everBackfilled, wishForBackfill } from '../ledger/first-start.ts';
+import { slotLock } from '../locks.ts';
+import type { Direction, DirectionName, Source } from '../migration/contract.ts';
+import { sqlState } from '../sqlstate.ts';
+import type { Telemetry } from '../telemetry.ts';
+import { textRows } from '../text-query.ts';
+import { openReplicationConnection } from './connection.ts';
+import { publicationName, slotName } from './names.ts';
+import { checkPublication } from './publication.ts';
+import { flawInServer, readServer } from './server.ts';
+import { confirmedPosition, flawInSlot, readSlot } from './slot.ts';
+import { createSlot } from './slot-creation.ts';
+import { checkSources } from './sources.ts';
+import { ReplicationStream, type StreamOptions } from './stream.ts';
+
+export interface Preflight {
+  readonly slotName: string;
+  readonly publicationName: string;
+  readonly database: string;
+  readonly sourcesByOid: ReadonlyMap<number, Source>;
+}
+
+/**
+ * Whether this direction can be captured here. Reads catalogs only.
+ *
+ * @throws LockstepError LS_SERVER_VERSION, LS_READ_REPLICA, LS_WAL_LEVEL, LS_SOURCE_…, LS_PUBLICATION_…, LS_SLOT_FOREIGN or LS_SLOT_LOST.
+ */
+export async function preflight(
+  db: pg.ClientBase,
+  directionName: DirectionName,
+  direction: Direction,
+): Promise<Preflight> {
+  const server = await readServer(db);
+  const flaw = flawInServer(server);
+  if (flaw) throw flaw;
+  const sourcesByOid = await checkSources(db, direction.sources);
+  await checkPublication(db, directionName, direction);
+  const name = slotName(directionName, server.database);
+  const slot = await readSlot(db, name);
+  const slotFlaw = slot && flawInSlot(name, server.database, slot);
+  if (slotFlaw) throw slotFlaw;
+  return { slotName: name, publicationName: publicationName(directionName), database: server.database, sourcesByOid };
+}
+
+export interface SlotRequest {
+  readonly db: pg.ClientBase;
+  readonly replication: pg.ClientConfig;
+  readonly directionName: DirectionName;
+  readonly slotName: string;
+  readonly failover: boolean;
+  readonly timeoutMs: number;
+  readonly lookEveryMs: number;
+  readonly stream: StreamOptions;
+  readonly telemetry: Telemetry;
+  readonly signal: AbortSignal;
+}
+
+export interface TakenSlot {
+  readonly stream: ReplicationStream;
+  readonly slotCreated: boolean;
+}
+
+/**
+ * Takes the slot, and makes it when there is none. Returns undefined when another listener has it. Whenever a slot is
+ * new, or nothing was ever derived, a backfill of everything is entered first (its message is sent once the slot exists).
+ *
+ * @throws LockstepError LS_SLOT_BLOCKED, LS_REPLICATION_PRIVILEGE and others; see `createSlot` and `ReplicationStream.start`.
+ */
+export async function takeSlot(request: SlotRequest): Promise<TakenSlot | undefined> {
+  const { db, slotName: name, directionName } = request;
+  // Two that start together must not replace each other's wish.
+  const lock = slotLock(directionName);
+  const [attempt] = await textRows<{ held: string }>(db, 'SELECT pg_try_advisory_lock($1) AS held', [lock]);
+  if (attempt?.held !== 't') return undefined;
+  try {
+    const slot = await readSlot(db, name);
+    if (slot?.active) return undefined;
+    if (!slot || !(await everBackfilled(db, directionName))) await wishForBackfill(db, directionName, randomUUID());
+    const stream = await openStream(request, !slot);
+    return stream && { stream, slotCreated: !slot };
+  } finally {
+    // Of a session that is gone nothing is held.
+    await db.query('SELECT pg_advisory_unlock($1)', [lock]).catch(() => undefined);
+  }
+}
+
+async function openStream(request: SlotRequest, create: boolean): Promise<ReplicationStream | undefined> {
+  const { db, slotName: name } = request;
+  const connection = await openReplicationConnection(request.replication);
+  try {
+    if (create) await createSlot(connection, db, request);
+    const stream = await ReplicationStream.start(connection, request.stream);
+    // Only now, since while another had the slot the position could still move.
+    stream.resumeFrom(confirmedPosition(name, await readSlot(db, name)));
+    return stream;
+  } catch (error) {
+    await connection.close();
+    // In use: another listener was faster.
+    if (sqlState(error) === '55006') return undefined;
+    throw error;
+  }
+}

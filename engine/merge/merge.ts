@@ -1,0 +1,134 @@
+import type pg from 'pg';
+import type { LoadedDirection, LoadedTarget, ParentKey } from '../migration/load.ts';
+import { type Extent, extentOfScopes } from './predicate.ts';
+import { byTarget, type ScopeRef, targetNamed } from './scopes.ts';
+import { deleteSql, type MergeRow, mergeSql } from './statements.ts';
+import { prepared } from './transaction.ts';
+
+/** A scope that was merged except for rows whose parent row is not in its target. */
+export interface Withheld extends ScopeRef {
+  readonly parent: ParentKey;
+  /** Of the foreign key's columns. */
+  readonly values: readonly string[];
+  /** Set when the parent is a target and the values name its scope, so that merging it may bring the parent. */
+  readonly parentScope: ScopeRef | undefined;
+}
+
+export interface MergeCounts {
+  inserted: number;
+  updated: number;
+  deleted: number;
+}
+
+/** A row that was put into a scope where the target did not have it: inserted, or moved there. */
+export interface Arrival extends ScopeRef {
+  readonly key: readonly string[];
+}
+
+export interface MergeResult extends MergeCounts {
+  arrivals: Arrival[];
+  /** Scopes that hold the same rows in view and target, but were not merged together; empty in the common case. */
+  strays: ScopeRef[];
+  withheld: Withheld[];
+  /** Scopes in which a row had to stay that belongs to another scope. */
+  lodgers: ScopeRef[];
+}
+
+interface Doomed {
+  target: LoadedTarget;
+  extent: Extent;
+  keys: string[][];
+}
+
+async function upsert(
+  client: pg.ClientBase,
+  loaded: LoadedDirection,
+  target: LoadedTarget,
+  extent: Extent,
+  result: MergeResult,
+): Promise<string[][]> {
+  const text = mergeSql(target, extent);
+  // A range is large enough to be planned for what it is.
+  const query = extent.shape === 'scopes' ? prepared(text) : { text };
+  const { rows } = await client.query<MergeRow>({ ...query, values: [...extent.parameters] });
+  const row = rows[0];
+  if (!row) throw new Error(`merge of ${target.name} answered nothing`);
+  result.inserted += Number(row.inserted);
+  result.updated += Number(row.updated);
+  for (const { key, scope } of row.arrivals ?? []) result.arrivals.push({ target, scope, key });
+  // A row that someone else inserted meanwhile is seen by the next statement, as a stray.
+  for (const scope of [...(row.conflicts ?? []), ...(row.strays ?? [])]) result.strays.push({ target, scope });
+  for (const scope of row.lodgers ?? []) result.lodgers.push({ target, scope });
+  for (const { scope, parent, values } of row.withheld ?? []) {
+    const parentKey = target.parents[parent];
+    if (!parentKey) throw new Error(`merge of ${target.name} named an unknown parent key`);
+    const parentScope =
+      parentKey.target && parentKey.namesScope
+        ? { target: targetNamed(loaded, parentKey.target), scope: values }
+        : undefined;
+    result.withheld.push({ target, scope, parent: parentKey, values, parentScope });
+  }
+  return row.doomed ?? [];
+}
+
+/** Deletes rows that the view lacks. Children first: a parent goes when nothing refers to it any more. */
+async function deleteDoomed(client: pg.ClientBase, doomed: readonly Doomed[]): Promise<number> {
+  let deleted = 0;
+  for (const { target, extent, keys } of [...doomed].reverse()) {
+    const arrays = target.key.map((_, column) => keys.map((key) => key[column] ?? null));
+    const result = await client.query(deleteSql(target, extent), [...extent.parameters, ...arrays]);
+    deleted += result.rowCount ?? 0;
+  }
+  return deleted;
+}
+
+export function emptyResult(): MergeResult {
+  return { inserted: 0, updated: 0, deleted: 0, arrivals: [], strays: [], withheld: [], lodgers: [] };
+}
+
+/**
+ * Makes these scopes of the targets what their views say. The caller holds the scopes' locks (or their targets'
+ * exclusive locks) and a READ COMMITTED transaction. Parents are written before children, and deleted after them.
+ */
+export async function mergeScopes(
+  client: pg.ClientBase,
+  loaded: LoadedDirection,
+  refs: readonly ScopeRef[],
+): Promise<MergeResult> {
+  const result = emptyResult();
+  const doomed: Doomed[] = [];
+  for (const { target, scopes } of byTarget(refs)) {
+    const extent = extentOfScopes(target, scopes);
+    const keys = await upsert(client, loaded, target, extent, result);
+    if (keys.length > 0) doomed.push({ target, extent, keys });
+  }
+  result.deleted = await deleteDoomed(client, doomed);
+  return result;
+}
+
+/**
+ * The same for a whole range of one target.
+ *
+ * @param mayLeaveDoomed when a child row still refers to a doomed row, leave it (and say so) instead of failing.
+ */
+export async function mergeExtent(
+  client: pg.ClientBase,
+  loaded: LoadedDirection,
+  target: LoadedTarget,
+  extent: Extent,
+  mayLeaveDoomed: (error: unknown) => boolean,
+): Promise<MergeResult & { leftDoomed: boolean }> {
+  const result = emptyResult();
+  const keys = await upsert(client, loaded, target, extent, result);
+  if (keys.length === 0) return { ...result, leftDoomed: false };
+  await client.query('SAVEPOINT lockstep_delete');
+  try {
+    result.deleted = await deleteDoomed(client, [{ target, extent, keys }]);
+    await client.query('SET CONSTRAINTS ALL IMMEDIATE');
+  } catch (error) {
+    if (!mayLeaveDoomed(error)) throw error;
+    await client.query('ROLLBACK TO SAVEPOINT lockstep_delete');
+    return { ...result, leftDoomed: true };
+  }
+  return { ...result, leftDoomed: false };
+}

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto';
+import type pg from 'pg';
+import { directionLock, type LockKey } from '../locks.ts';
+import type { DirectionName } from '../migration/contract.ts';
+
+/**
+ * Well under deadlock_timeout (1 s by default): when we and the application wait for each other, we give up first,
+ * before the server looks for a victim. https://www.postgresql.org/docs/current/runtime-config-locks.html
+ */
+const lockTimeoutMs = 400;
+
+/*
+ * Why the planner is given orders: planning a merge takes longer than a small merge itself, so its plan is made once for
+ * a connection (`prepared`), and must be right for tables that are empty now and large in a minute. By index it is right
+ * for both. https://www.postgresql.org/docs/current/runtime-config-query.html
+ */
+
+/**
+ * Opens a merge's transaction: READ COMMITTED, so that each statement's snapshot is younger than the locks taken before
+ * it; constraints that can wait are checked when all is written; the fence and further locks taken; durable when it
+ * commits, because the queue forgets the message then.
+ */
+export async function beginMerge(
+  client: pg.ClientBase,
+  direction: DirectionName,
+  locks: { shared?: readonly LockKey[]; exclusive?: readonly LockKey[] },
+): Promise<void> {
+  const shared = [directionLock(direction), ...(locks.shared ?? [])].map(
+    (key) => `pg_advisory_xact_lock_shared(${key})`,
+  );
+  const exclusive = (locks.exclusive ?? []).map((key) => `pg_advisory_xact_lock(${key})`);
+  await client.query(
+    `BEGIN ISOLATION LEVEL READ COMMITTED;
+     SET LOCAL lock_timeout = '${lockTimeoutMs}ms';
+     SET LOCAL idle_in_transaction_session_timeout = '60s';
+     SET LOCAL synchronous_commit = on;
+     SET LOCAL jit = off;
+     SET LOCAL enable_seqscan = off;
+     SET LOCAL plan_cache_mode = force_generic_plan;
+     SET LOCAL work_mem = '32MB';
+     SET CONSTRAINTS ALL DEFERRED;
+     SELECT ${[...shared, ...exclusive].join(', ')}`,
+  );
+}
+
+const fenceSql = `
+  SELECT (SELECT phase FROM lockstep.phase) = $1 AS active,
+         (SELECT count(pg_advisory_xact_lock(k)) FROM unnest($2::bigint[]) AS k)::int AS locked`;
+
+/**
+ * Reads the phase, under the fence's lock and therefore for certain, and takes further locks in the order given.
+ *
+ * @returns whether this direction may write: not after a cutover or rollback.
+ */
+export async function passFence(
+  client: pg.ClientBase,
+  direction: DirectionName,
+  locks: readonly LockKey[],
+): Promise<boolean> {
+  const { rows } = await client.query<{ active: boolean }>(fenceSql, [direction, locks.map(String)]);
+  return rows[0]?.active === true;
+}
+
+/** A statement that each connection plans once; the server knows it by a name made of its text. */
+export function prepared(text: string): { name: string; text: string } {
+  return { name: `lockstep_${createHash('md5').update(text).digest('hex').slice(0, 16)}`, text };
+}
+
+/** Takes exclusive locks in the order given. */
+export async function takeLocks(client: pg.ClientBase, locks: readonly LockKey[]): Promise<void> {
+  await client.query('SELECT count(pg_advisory_xact_lock(k)) FROM unnest($1::bigint[]) AS k', [locks.map(String)]);
+}
+
+/** Whether the connection can still be used; after a lost one every error means `retry`. */
+export function connectionLost(client: pg.ClientBase): boolean {
+  // pg keeps the socket under `connection.stream`; its typings leave it out.
+  const { connection } = client as unknown as { connection?: { stream?: { destroyed?: boolean; writable?: boolean } } };
+  return connection?.stream?.destroyed === true || connection?.stream?.writable === false;
+}
+
+const lostErrors = new WeakSet<Error>();
+
+/** Whether this error came out of `withConnection` because there was no connection, or no longer. */
+export function isConnectionLost(error: unknown): boolean {
+  return error instanceof Error && lostErrors.has(error);
+}
+
+function markLost(error: unknown): Error {
+  const marked = error instanceof Error ? error : new Error(String(error));
+  lostErrors.add(marked);
+  return marked;
+}
+
+/**
+ * Runs `work` in a connection of the pool. When it throws, its transaction is rolled back, and a connection that is
+ * lost is given up; `isConnectionLost` knows such errors afterwards.
+ */
+export async function withConnection<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+  const client = await pool.connect().catch((error: unknown) => {
+    throw markLost(error);
+  });
+  let broken = false;
+  const onError = () => {
+    broken = true;
+  };
+  client.on('error', onError);
+  try {
+    return await work(client);
+  } catch (error) {
+    broken ||= connectionLost(client);
+    if (broken) throw markLost(error);
+    await client.query('ROLLBACK').catch(onError);
+    throw error;
+  } finally {
+    client.off('error', onError);
+    client.release(broken);
+  }
+}
