@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
+import { enterBackfill, readBackfill, unfinishedBackfills } from '../engine/backfill/record.ts';
+import { runBackfill } from '../engine/backfill/run.ts';
+import { LockstepError } from '../engine/errors.ts';
+import type { DirectionName } from '../engine/migration/contract.ts';
+import { type LoadedDirection, loadDirection } from '../engine/migration/load.ts';
+import type { Answer, Context } from './command.ts';
+import { directionOf, loadMigration } from './migration-folder.ts';
+import { createLiveText } from './text/live.ts';
+import { progressText } from './text/progress.ts';
+
+export interface RunRequest {
+  readonly target?: readonly string[];
+  readonly maxLoad?: number;
+  readonly forgetInFlight?: boolean;
+}
+
+/** How often progress is read and shown. */
+const showEveryMs = 250;
+
+/** Runs what is unfinished, or else a new run, in this process, and shows how far it is. */
+export async function runToEnd(
+  context: Context,
+  pool: pg.Pool,
+  direction: DirectionName,
+  request: RunRequest,
+): Promise<Answer> {
+  const { signal, telemetry, output, folder } = context;
+  const loaded = await loadDirection(pool, direction, directionOf(await loadMigration(folder), direction));
+  const unfinished = await unfinishedBackfills(pool, direction);
+  const runs = unfinished.length > 0 ? unfinished : [await enterRun(pool, loaded, request)];
+  const live = createLiveText(output);
+  let shownAtMs = 0;
+  const show = async (always: boolean) => {
+    if (!always && Date.now() - shownAtMs < showEveryMs) return;
+    shownAtMs = Date.now();
+    const targets = await readBackfill(pool, direction);
+    live.show(
+      { event: 'backfill', targets },
+      targets.map((target) => progressText(target)),
+    );
+  };
+  let outcome: Awaited<ReturnType<typeof runBackfill>> = 'finished';
+  for (const runId of runs) {
+    const { maxLoad } = request;
+    outcome = await runBackfill({
+      pool,
+      loaded,
+      runId,
+      telemetry,
+      signal,
+      deadlineMs: Number.POSITIVE_INFINITY,
+      ...(maxLoad === undefined ? {} : { maxLoad }),
+      onProgress: () => show(false),
+    });
+    if (outcome !== 'finished') break;
+  }
+  await show(true);
+  live.end();
+  const text = {
+    finished: 'The backfill is done.',
+    paused: 'The backfill is paused; `lockstep backfill --resume` goes on.',
+    'out of time': 'Stopped; `lockstep backfill` goes on from here.',
+    fenced: 'The backfill has ended: the other direction is active now.',
+  }[outcome];
+  output.print({ event: 'backfill-ended', outcome }, text);
+  return outcome === 'finished' ? 0 : 1;
+}
+
+async function enterRun(
+  pool: pg.Pool,
+  loaded: LoadedDirection,
+  { target, forgetInFlight = false }: RunRequest,
+): Promise<string> {
+  const names = loaded.targets.map(({ name }) => name);
+  const unknown = target?.find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw new LockstepError('LS_CONFIG', `There is no target "${unknown}"; there are ${names.join(', ')}.`);
+  }
+  if (target && forgetInFlight) {
+    throw new LockstepError('LS_CONFIG', 'With --forget-in-flight every target must be derived: leave --target out.');
+  }
+  const id = randomUUID();
+  const client = await pool.connect();
+  try {
+    await client.query('BEGIN');
+    const targets = target ?? names;
+    await enterBackfill(client, loaded, { id, direction: loaded.name, reason: 'operator', targets, forgetInFlight });
+    await client.query('COMMIT');
+    client.release();
+    return id;
+  } catch (error) {
+    client.release(true);
+    throw error;
+  }
+}

@@ -1,0 +1,67 @@
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { Telemetry } from '../engine/telemetry.ts';
+import { fail } from './failure.ts';
+import { adoptMachine } from './machine-file.ts';
+import { defaultFolder } from './migration-folder.ts';
+import { createOutput, type Output } from './output.ts';
+import { stopSignal } from './stop.ts';
+import { createTelemetry, type LogSettings } from './telemetry.ts';
+
+/** 0: fine. 1: the answer is no (drift, not caught up). */
+export type Answer = 0 | 1;
+
+export interface Context {
+  readonly output: Output;
+  /** Aborted when the process is asked to stop; a command then ends what it has in hand and returns. */
+  readonly signal: AbortSignal;
+  /** Absolute path of the migration folder. */
+  readonly folder: string;
+  readonly telemetry: Telemetry;
+}
+
+/** One thing the operator types. `Options` are those that `configure` declares, under Commander's names for them. */
+export interface CommandSpec<Options> extends LogSettings {
+  readonly name: string;
+  readonly summary: string;
+  /** Command lines without `lockstep`, each with what it is for. */
+  readonly examples: readonly (readonly [string, string])[];
+  configure(command: Command): void;
+  run(context: Context, options: Options): Promise<Answer>;
+}
+
+interface CommonOptions {
+  readonly json?: true;
+  readonly migration: string;
+}
+
+/** Adds a command with the options that all of them have. Whatever it throws becomes a message and an exit code. */
+export function addCommand<Options>(program: Command, spec: CommandSpec<Options>): void {
+  const command = program
+    .command(spec.name)
+    .description(spec.summary)
+    .option('--json', 'print JSON, one object a line')
+    .addOption(
+      new Option('--migration <dir>', 'migration folder')
+        .default(defaultFolder, 'sql')
+        .argParser((dir) => resolve(dir)),
+    )
+    .addHelpText('after', examples(spec));
+  spec.configure(command);
+  command.action(async (options: Options & CommonOptions) => {
+    const output = createOutput(options.json === true);
+    try {
+      await adoptMachine();
+      using telemetry = await createTelemetry(output.json, spec);
+      const context = { output, signal: stopSignal(), folder: options.migration, telemetry };
+      process.exitCode = await spec.run(context, options);
+    } catch (error) {
+      process.exitCode = fail(output, error);
+    }
+  });
+}
+
+function examples({ examples }: Pick<CommandSpec<never>, 'examples'>): string {
+  const width = Math.max(...examples.map(([line]) => line.length));
+  return `\nExamples:\n${examples.map(([line, what]) => `  $ lockstep ${line.padEnd(width)}  ${what}`).join('\n')}`;
+}

@@ -1,0 +1,21 @@
+import { listen } from '../../../functions/listener/build.ts';
+import { setting } from '../../../functions/settings.ts';
+import { defaultShards, environment } from '../../../infra/contract.ts';
+import { createSqsClient } from '../../../infra/sqs/client.ts';
+import { loadMigration } from '../../migration-folder.ts';
+import { serve } from '../worker-process.ts';
+
+await serve(async ({ folder, telemetry, signal, ready }) => {
+  await listen({
+    client: createSqsClient(),
+    queueUrl: setting(environment.queueUrl),
+    migration: await loadMigration(folder),
+    direction: 'forward',
+    shards: defaultShards,
+    telemetry,
+    signal,
+    // One that was killed a moment ago may still have the slot.
+    standby: true,
+    onCapturing: ready,
+  });
+});

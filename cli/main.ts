@@ -1,0 +1,45 @@
+import { Command, CommanderError } from 'commander';
+import { addCommand, type CommandSpec } from './command.ts';
+import { tolerateClosedOutput } from './output.ts';
+
+/** In the order of the help. Each is loaded when it is typed: what it needs takes most of the time of a short command. */
+const commands: Readonly<Record<string, () => Promise<CommandSpec<never>>>> = {
+  dev: async () => (await import('./commands/dev.ts')).dev,
+  migrate: async () => (await import('./commands/migrate.ts')).migrate,
+  listen: async () => (await import('./commands/listen.ts')).listen,
+  apply: async () => (await import('./commands/apply.ts')).apply,
+  backfill: async () => (await import('./commands/backfill.ts')).backfill,
+  status: async () => (await import('./commands/status.ts')).status,
+  wait: async () => (await import('./commands/wait.ts')).wait,
+  validate: async () => (await import('./commands/validate.ts')).validate,
+  retry: async () => (await import('./commands/retry.ts')).retry,
+};
+
+const environment = `
+Environment:
+  LOCKSTEP_DATABASE_URL         the database, postgresql://user:password@host:port/name
+  LOCKSTEP_DATABASE_SECRET_ARN  or the secret that holds its credentials
+  LOCKSTEP_QUEUE_URL            the queue; region, credentials and AWS_ENDPOINT_URL_SQS as usual
+  LOCKSTEP_DEBUG=1              stack traces
+
+Exit codes: 0 fine, 1 the answer is no (drift, not caught up), 2 could not run.`;
+
+/** Runs one command line (without `node` and the script) and sets the exit code of the process. */
+export async function main(argv: readonly string[]): Promise<void> {
+  tolerateClosedOutput();
+  const program = new Command('lockstep')
+    .description('Carries a live PostgreSQL schema migration from start to end without downtime.')
+    .helpCommand(false)
+    .showHelpAfterError('(lockstep --help lists the commands, lockstep COMMAND --help its options)')
+    .addHelpText('after', environment)
+    .exitOverride();
+  const typed = commands[argv[0] ?? ''];
+  for (const load of typed ? [typed] : Object.values(commands)) addCommand(program, await load());
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+  } catch (error) {
+    // Commander has said what is wrong with the command line, or printed the help that was asked for.
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  }
+}

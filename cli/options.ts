@@ -1,0 +1,26 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Parsers of option values; each throws what Commander turns into a sentence. */
+
+export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= minimum && value <= maximum) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${minimum} to ${maximum}.`);
+  };
+}
+
+export const port = wholeNumber(1, 65_535);
+
+/** Seconds, fractions allowed, as milliseconds. */
+export function seconds(text: string): number {
+  const value = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && value > 0) return value * 1000;
+  throw new InvalidArgumentError('It must be a number of seconds above 0.');
+}
+
+export function percent(text: string): number {
+  const value = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && value > 0 && value < 100) return value;
+  throw new InvalidArgumentError('It must be a number above 0 and below 100.');
+}
