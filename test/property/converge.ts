@@ -1,0 +1,101 @@
+import type pg from 'pg';
+import { expect } from 'vitest';
+import { createApplier } from '../../engine/apply/applier.ts';
+import { ensurePublication } from '../../engine/capture/publication.ts';
+import type { Migration } from '../../engine/migration/contract.ts';
+import { loadDirection } from '../../engine/migration/load.ts';
+import { retryQuarantined } from '../../engine/quarantine/retry.ts';
+import { silent } from '../../engine/telemetry.ts';
+import { passBarrier } from '../../engine/wait/barrier.ts';
+import { startListener } from '../capture/support.ts';
+import { type DatabaseTemplate, testDatabase } from '../support/database.ts';
+import { differences } from '../support/differences.ts';
+import { type Random, randomFrom } from '../support/random.ts';
+import { Bag } from './bag.ts';
+
+export interface World {
+  readonly template: DatabaseTemplate;
+  readonly migration: Migration;
+  /** One random statement on a source table. */
+  readonly statement: (random: Random) => string;
+  /** Further proof that all is well, beyond comparing the targets with their views. */
+  readonly oracle?: (pool: pg.Pool) => Promise<unknown[]>;
+}
+
+const writers = 3;
+const appliers = 3;
+
+/** A transaction of a few statements; some with a savepoint rolled back, some rolled back as a whole. */
+async function transact(client: pg.ClientBase, { statement }: World, random: Random): Promise<void> {
+  await client.query('BEGIN');
+  try {
+    for (let left = 1 + random.integer(4); left > 0; left--) {
+      if (random.chance(0.1)) {
+        await client.query('SAVEPOINT s');
+        await client.query(statement(random));
+        await client.query('ROLLBACK TO SAVEPOINT s');
+      }
+      await client.query(statement(random));
+    }
+    await client.query(random.chance(0.1) ? 'ROLLBACK' : 'COMMIT');
+  } catch (error) {
+    // What the legacy schema itself refuses (a foreign key, a deadlock among the writers) is rolled back.
+    expect((error as { code?: string }).code).toMatch(/^(23|40)/);
+    await client.query('ROLLBACK');
+  }
+}
+
+/**
+ * For each seed: random transactions by several writers at once, captured from the WAL by a listener, handed in any
+ * order, repeated, to several appliers that crash now and then. Afterwards: synced = derived from scratch.
+ */
+export async function converge(world: World, seeds: readonly number[]): Promise<{ delivered: number }> {
+  await using database = await testDatabase({ template: world.template });
+  const { pool } = database;
+  await ensurePublication(pool, 'forward', world.migration.forward);
+  const loaded = await loadDirection(pool, 'forward', world.migration.forward);
+  const bag = new Bag(world.migration);
+  await using _listener = await startListener(database, world.migration, bag);
+  const clients = await Promise.all(Array.from({ length: writers }, () => database.client()));
+  for (const client of clients) await client.query("SET deadlock_timeout = '50ms'");
+  for (const seed of seeds) {
+    const stop = new AbortController();
+    const feeding = Array.from({ length: appliers }, async (_, index) => {
+      const random = randomFrom(seed * 31 + index);
+      const failpoints = (point: string) => {
+        if (point === 'apply.before-commit' && random.chance(0.05)) throw new Error('crash');
+        if (point === 'apply.committed' && random.chance(0.03)) throw new Error('crash');
+      };
+      const limits = random.chance(0.3)
+        ? { rowsPerTransaction: 2, scopesPerTransaction: 3 }
+        : { rowsPerTransaction: 50, scopesPerTransaction: 50 };
+      await bag.feed(createApplier({ pool, loaded, telemetry: silent, failpoints, limits }), random, stop.signal);
+    });
+    try {
+      await Promise.all(
+        clients.map(async (client, index) => {
+          const random = randomFrom(seed * 17 + index);
+          for (let left = 3 + random.integer(6); left > 0; left--) await transact(client, world, random);
+        }),
+      );
+      const passed = await Promise.race([
+        passBarrier({ db: pool, direction: 'forward', timeoutMs: 30_000 }),
+        Promise.all(feeding).then(() => undefined),
+      ]);
+      expect(passed?.applied, `seed ${seed}: not applied in time`).toBe(true);
+    } finally {
+      stop.abort();
+    }
+    await Promise.all(feeding);
+    await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + 20_000 });
+    expect(await differences(pool, loaded), `seed ${seed}`).toEqual({});
+    if (world.oracle) expect(await world.oracle(pool), `seed ${seed}: the independent oracle`).toEqual([]);
+  }
+  return { delivered: bag.delivered };
+}
+
+/** `LOCKSTEP_TEST_SEED=42` repeats one run; otherwise `count` seeds. */
+export function seedsToRun(count: number): number[] {
+  const only = process.env.LOCKSTEP_TEST_SEED;
+  return only === undefined ? Array.from({ length: count }, (_, index) => index + 1) : [Number(only)];
+}
