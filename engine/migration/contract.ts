@@ -85,6 +85,20 @@ export interface Direction {
   /** In dependency order: a table that references another comes after it. */
   readonly targets: readonly Target[];
   readonly checks?: Checks;
+  /**
+   * Of a reverse direction: a SELECT of what the legacy schema has no place for, one row for each loss: `target` (the
+   * forward target's name), `key` (text[]: the normalized row's key), `column_name` (text; NULL: the whole row) and
+   * `reason` (text, the same for all losses of one kind). A normalized state without such rows comes back from the
+   * legacy tables exactly as it was.
+   */
+  readonly losses?: string;
+}
+
+/** What the application must not write any more once the other side is the truth. */
+export interface Guard {
+  readonly relation: Relation;
+  /** Only updates of these columns are refused. Default: every insert, update, delete and truncate. */
+  readonly columns?: readonly string[];
 }
 
 export interface Migration {
@@ -92,6 +106,10 @@ export interface Migration {
   readonly forward: Direction;
   /** Without it the migration cannot be cut over, only followed. */
   readonly reverse?: Direction;
+  /** By the side that is guarded: `legacy` after a cutover, `normalized` after a rollback. */
+  readonly guards?: { readonly legacy: readonly Guard[]; readonly normalized: readonly Guard[] };
+  /** Statements that turn the application over, run in the transaction that changes the phase, by the new phase. */
+  readonly flags?: Readonly<Record<DirectionName, string>>;
   /** By title: statements that the scheduled function runs each time, such as making next month's partition. */
   readonly upkeep?: Readonly<Record<string, string>>;
 }
