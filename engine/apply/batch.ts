@@ -13,7 +13,8 @@ export const unresolved: Batch = { scopes: undefined, extensions: 0 };
 
 /**
  * A row under another scope, or a missing parent, appears in the first attempt; a second extension is only needed when
- * the application moved something in between. After that it is left to that change's own event.
+ * the application moved something in between. What hangs together after that is put into quarantine, where it is tried
+ * again: the other scope may be one that is refused, so that nothing else would ever bring the row over.
  */
 const maxExtensions = 3;
 
@@ -67,6 +68,11 @@ export interface FollowUp {
   readonly batches: readonly Batch[];
   /** Rows that stay away until their parent comes; their scopes go into quarantine. */
   readonly waiting: readonly Withheld[];
+  /**
+   * Scopes that could not be merged together with the one that holds their row, however often it was tried: that one is
+   * refused. They go into quarantine as well, for no event of theirs is to come.
+   */
+  readonly stranded: readonly ScopeRef[];
 }
 
 /** What a merge leaves to be done: scopes that must be merged together, and parents that must be merged first. */
@@ -79,5 +85,9 @@ export function followUps({ extensions }: Batch, result: Pick<MergeResult, 'stra
       scopes.push(withheld.parentScope, { target: withheld.target, scope: withheld.scope });
     else waiting.push(withheld);
   }
-  return { batches: mayExtend && scopes.length > 0 ? [together(scopes, extensions + 1)] : [], waiting };
+  return {
+    batches: mayExtend && scopes.length > 0 ? [together(scopes, extensions + 1)] : [],
+    waiting,
+    stranded: mayExtend ? [] : result.strays,
+  };
 }

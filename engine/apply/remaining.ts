@@ -1,4 +1,4 @@
-import type { ScopeRef } from '../merge/scopes.ts';
+import { type ScopeRef, scopeIdentity } from '../merge/scopes.ts';
 import { leftOver, type Reason } from '../quarantine/quarantine.ts';
 import { type Batch, followUps, together, toRepeat } from './batch.ts';
 import type { Narrowed } from './narrow.ts';
@@ -29,5 +29,11 @@ export function remaining(
   if (untried.length > 0) batches.push({ ...batch, scopes: untried });
   const repeat = handled ? toRepeat(result.arrivals, handled) : [];
   if (repeat.length > 0) batches.push(together(repeat, batch.extensions));
-  return { batches, quarantined: [...quarantined, ...leftOver(result, follow.waiting)] };
+  return { batches, quarantined: [...quarantined, ...leftOver(result, follow.waiting, strandedBy(follow.stranded, quarantined))] };
+}
+
+/** Those that are not refused themselves; why those are says more. */
+function strandedBy(stranded: readonly ScopeRef[], refused: readonly [ScopeRef, Reason][]): ScopeRef[] {
+  const known = new Set(refused.map(([ref]) => scopeIdentity(ref)));
+  return stranded.filter((ref) => !known.has(scopeIdentity(ref)));
 }

@@ -31,14 +31,24 @@ function waitsForParent({ target, parent, values }: Withheld): Reason {
 }
 
 /** Why scopes that a merge has written are still not what their views say. */
-export function leftOver(result: Pick<MergeResult, 'lodgers'>, withheld: readonly Withheld[]): [ScopeRef, Reason][] {
+export function leftOver(
+  result: Pick<MergeResult, 'lodgers'>,
+  withheld: readonly Withheld[],
+  stranded: readonly ScopeRef[] = [],
+): [ScopeRef, Reason][] {
   const lodger: Reason = {
     // object_not_in_prerequisite_state
     sqlState: '55000',
     message:
       'a row of this scope belongs to another scope, where it could not be written yet; it stays here until it can be',
   };
+  const kept: Reason = {
+    sqlState: '55000',
+    message:
+      'a row of this scope is still held by another scope, from which it could not be taken yet; it is not here until that scope can be merged',
+  };
   return [
+    ...stranded.map((ref): [ScopeRef, Reason] => [ref, kept]),
     ...result.lodgers.map((ref): [ScopeRef, Reason] => [ref, lodger]),
     ...withheld.map((row): [ScopeRef, Reason] => [row, waitsForParent(row)]),
   ];

@@ -1,0 +1,59 @@
+/** A row that the target holds under a scope which cannot be merged. */
+import type pg from 'pg';
+import { expect, test } from 'vitest';
+import { createApplier } from '../../engine/apply/applier.ts';
+import { retryQuarantined } from '../../engine/quarantine/retry.ts';
+import { silent } from '../../engine/telemetry.ts';
+import { testDatabase } from '../support/database.ts';
+import { deliver } from '../support/deliver.ts';
+import { differences } from '../support/differences.ts';
+import { loadPhotomemory, photomemory } from '../support/photomemory.ts';
+
+const user = (n: number) => `00000000-0000-0000-0000-00000000000${n}`;
+const subscription = (n: number) => `30000000-0000-0000-0000-00000000000${n}`;
+const quarantined = async (pool: pg.Pool) =>
+  (
+    await pool.query<{ user: string; sqlstate: string }>(
+      'SELECT scope[1] AS user, sqlstate FROM lockstep.quarantine ORDER BY 1',
+    )
+  ).rows;
+
+test('a row that is kept by a scope which is refused is not forgotten in the scope that it has moved to', async () => {
+  await using database = await testDatabase({ template: photomemory });
+  const { pool } = database;
+  const loaded = await loadPhotomemory(pool);
+  const applier = createApplier({ pool, loaded, telemetry: silent });
+  await pool.query(`
+    INSERT INTO users (id, email) VALUES ('${user(1)}', 'a'), ('${user(2)}', 'b'), ('${user(3)}', 'c');
+    INSERT INTO subscriptions (id, user_id, status, stripe_subscription_id)
+    VALUES ('${subscription(1)}', '${user(1)}', 'active', NULL), ('${subscription(3)}', '${user(3)}', 'active', 's')`);
+  await deliver(pool, applier, {
+    subscriptions: [
+      [subscription(1), user(1)],
+      [subscription(3), user(3)],
+    ],
+    users: [[user(1)], [user(2)], [user(3)]],
+  });
+  expect(await differences(pool, loaded)).toEqual({});
+
+  // User 1 gives the subscription to user 2, and gets one whose Stripe id user 3 has: all of user 1 is refused.
+  await pool.query(`
+    UPDATE subscriptions SET user_id = '${user(2)}' WHERE id = '${subscription(1)}';
+    INSERT INTO subscriptions (id, user_id, status, stripe_subscription_id) VALUES ('${subscription(2)}', '${user(1)}', 'active', 's')`);
+  await deliver(pool, applier, {
+    subscriptions: [
+      [subscription(1), user(2)],
+      [subscription(2), user(1)],
+    ],
+  });
+  expect(await quarantined(pool)).toEqual([
+    { user: user(1), sqlstate: '23505' },
+    { user: user(2), sqlstate: '55000' },
+  ]);
+  expect(await differences(pool, loaded)).toEqual({});
+
+  await pool.query(`UPDATE subscriptions SET stripe_subscription_id = 't' WHERE id = '${subscription(2)}'`);
+  await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + 20_000 });
+  expect(await quarantined(pool)).toEqual([]);
+  expect(await differences(pool, loaded)).toEqual({});
+});
