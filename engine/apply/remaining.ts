@@ -29,7 +29,10 @@ export function remaining(
   if (untried.length > 0) batches.push({ ...batch, scopes: untried });
   const repeat = handled ? toRepeat(result.arrivals, handled) : [];
   if (repeat.length > 0) batches.push(together(repeat, batch.extensions));
-  return { batches, quarantined: [...quarantined, ...leftOver(result, follow.waiting, strandedBy(follow.stranded, quarantined))] };
+  return {
+    batches,
+    quarantined: [...quarantined, ...leftOver(result, follow.waiting, strandedBy(follow.stranded, quarantined))],
+  };
 }
 
 /** Those that are not refused themselves; why those are says more. */
