@@ -89,6 +89,11 @@ export const errorCatalogue = {
     remedy: 'Use `lockstep restore` to get the legacy tables back, or connect to the database that was meant.',
     exitCode: 2,
   },
+  LS_PHASE_REFUSED: {
+    meaning: 'Nothing was changed: the phase is as it was.',
+    remedy: '`lockstep status` shows the phase. Forward can be cut over; reverse can be rolled back or completed.',
+    exitCode: 1,
+  },
   LS_STEP_INVALID: {
     meaning: 'No step was applied.',
     remedy: 'Correct the file at the line that the message names.',

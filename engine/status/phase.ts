@@ -1,7 +1,7 @@
 import { LockstepError } from '../errors.ts';
 import type { DirectionName } from '../migration/contract.ts';
+import type { Phase } from '../phases/transitions.ts';
 import { type Queryable, textRows } from '../text-query.ts';
-import type { Phase } from './queries.ts';
 
 /**
  * The phase that the database is in.

@@ -2,8 +2,6 @@ import { parseLsn } from '../lsn.ts';
 import type { DirectionName } from '../migration/contract.ts';
 import { type Queryable, textRows } from '../text-query.ts';
 
-export type Phase = 'forward' | 'reverse' | 'complete';
-
 export interface SlotState {
   readonly name: string;
   /** Whether a listener is connected. */

@@ -2,12 +2,12 @@ import { type BackfillProgress, readBackfill } from '../backfill/record.ts';
 import { readInFlight } from '../ledger/watermark.ts';
 import { formatLsn } from '../lsn.ts';
 import type { DirectionName } from '../migration/contract.ts';
+import type { Phase } from '../phases/transitions.ts';
 import type { Queryable } from '../text-query.ts';
 import { type Finding, findings, lagSeconds, secondsUntilLost, type WalSample, walRate } from './health.ts';
 import { readPhase } from './phase.ts';
 import {
   type LastValidation,
-  type Phase,
   type QuarantineGroup,
   readLastValidation,
   readQuarantineGroups,
