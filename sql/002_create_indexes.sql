@@ -42,3 +42,13 @@ CREATE INDEX idx_audit_logs_action_2024_01 ON audit_logs_2024_01 (action, create
 CREATE INDEX idx_audit_logs_user_default ON audit_logs_default (user_id, created_at DESC);
 CREATE INDEX idx_audit_logs_resource_default ON audit_logs_default (resource_type, resource_id, created_at DESC);
 CREATE INDEX idx_audit_logs_action_default ON audit_logs_default (action, created_at DESC);
+
+-- Not in the strategy: what the change of a row names besides its key when these tables are the truth. An update or a
+-- delete carries the old values of the replica identity, so the user, project or file that a row has left is known
+-- without looking for it. https://www.postgresql.org/docs/current/logical-replication-publication.html
+CREATE UNIQUE INDEX idx_user_subscriptions_identity ON user_subscriptions (id, user_id);
+CREATE UNIQUE INDEX idx_media_files_identity ON media_files (id, user_id);
+CREATE UNIQUE INDEX idx_project_media_identity ON project_media (id, project_id, media_file_id);
+ALTER TABLE user_subscriptions REPLICA IDENTITY USING INDEX idx_user_subscriptions_identity;
+ALTER TABLE media_files REPLICA IDENTITY USING INDEX idx_media_files_identity;
+ALTER TABLE project_media REPLICA IDENTITY USING INDEX idx_project_media_identity;

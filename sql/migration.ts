@@ -1,8 +1,9 @@
-import type { Migration, Relation, Target } from '../engine/migration/contract.ts';
+import type { Guard, Migration, Relation, Target } from '../engine/migration/contract.ts';
 
 const legacy = (name: string): Relation => ({ schema: 'public', name });
 const normalized = legacy;
 const view = (name: string): Relation => ({ schema: 'lockstep_forward', name });
+const wayBack = (name: string): Relation => ({ schema: 'lockstep_reverse', name });
 
 /**
  * A scope that is the source's own key: it needs no lookup, because the key that a row had is the scope that it was in,
@@ -121,6 +122,117 @@ const generationJobs: Target = {
   walk: [{ relation: legacy('generated_videos'), columns: ['id'] }],
 };
 
+/*
+ * The way back. The normalized tables' replica identities hold their routing columns, so that a change also names the
+ * user, the project and the file that a row has left: nothing has to be looked for in the target.
+ */
+const legacySubscriptions: Target = {
+  name: 'subscriptions',
+  relation: legacy('subscriptions'),
+  view: wayBack('subscriptions'),
+  scope: ['user_id'],
+  writes: 'rows',
+  keyedBy: ['user_subscriptions'],
+  scopesOf: {
+    users: ownKey,
+    user_subscriptions: `SELECT user_id FROM changed UNION ALL ${forEachChanged(
+      'SELECT us.user_id FROM public.user_subscriptions us WHERE us.id = c.id',
+      'SELECT t.user_id FROM public.subscriptions t WHERE t.id = c.id',
+    )}`,
+  },
+  walk: [{ relation: normalized('user_subscriptions'), columns: ['user_id'] }],
+};
+
+/** The columns that legacy keeps in users: the plan and the sum of the file sizes. */
+const legacyUsers: Target = {
+  name: 'users',
+  relation: legacy('users'),
+  view: wayBack('users'),
+  scope: ['id'],
+  writes: 'columns',
+  scopesOf: {
+    users: ownKey,
+    user_subscriptions: `SELECT user_id FROM changed UNION ALL ${forEachChanged(
+      'SELECT us.user_id FROM public.user_subscriptions us WHERE us.id = c.id',
+    )}`,
+    media_files: `SELECT user_id FROM changed UNION ALL ${forEachChanged(
+      'SELECT mf.user_id FROM public.media_files mf WHERE mf.id = c.id',
+    )}`,
+  },
+  walk: [{ relation: legacy('users'), columns: ['id'] }],
+};
+
+/** A file's or job's id leads to the projects in which the file is placed, and to the one that its photo is in. */
+const projectsOfFile = [
+  'SELECT pm.project_id FROM public.project_media pm WHERE pm.media_file_id = c.id',
+  'SELECT pm.project_id FROM public.project_media pm WHERE pm.id = c.id',
+  'SELECT t.project_id FROM public.photos t WHERE t.id = c.id',
+];
+
+const legacyPhotos: Target = {
+  name: 'photos',
+  relation: legacy('photos'),
+  view: wayBack('photos'),
+  scope: ['project_id'],
+  writes: 'rows',
+  keyedBy: ['project_media', 'media_files'],
+  scopesOf: {
+    media_files: forEachChanged(...projectsOfFile),
+    generation_jobs: forEachChanged(...projectsOfFile),
+    // Which placement is a file's home depends on its others.
+    project_media: `SELECT project_id FROM changed UNION ALL ${forEachChanged(
+      'SELECT pm.project_id FROM public.project_media pm WHERE pm.media_file_id = c.media_file_id',
+      `SELECT others.project_id FROM public.project_media pm JOIN public.project_media others USING (media_file_id)
+       WHERE pm.id = c.id`,
+      'SELECT t.project_id FROM public.photos t WHERE t.id = c.id',
+    )}`,
+  },
+  walk: [{ relation: legacy('video_projects'), columns: ['id'] }],
+};
+
+const legacyMediaItems: Target = {
+  name: 'media_items',
+  relation: legacy('media_items'),
+  view: wayBack('media_items'),
+  scope: ['id'],
+  writes: 'rows',
+  scopesOf: {
+    media_files: ownKey,
+    generation_jobs: ownKey,
+    project_media: `SELECT media_file_id FROM changed UNION ALL ${forEachChanged(
+      'SELECT pm.media_file_id FROM public.project_media pm WHERE pm.id = c.id',
+    )}`,
+  },
+  walk: [{ relation: normalized('media_files'), columns: ['id'] }],
+};
+
+const legacyGeneratedVideos: Target = {
+  name: 'generated_videos',
+  relation: legacy('generated_videos'),
+  view: wayBack('generated_videos'),
+  scope: ['id'],
+  writes: 'rows',
+  scopesOf: {
+    generation_jobs: ownKey,
+    // A job that has lost its file has an event of its own.
+    media_files: forEachChanged('SELECT gj.id FROM public.generation_jobs gj WHERE gj.output_file_id = c.id'),
+  },
+  walk: [{ relation: normalized('generation_jobs'), columns: ['id'] }],
+};
+
+const guarded = (...names: readonly string[]): Guard[] => names.map((name) => ({ relation: legacy(name) }));
+
+/** The application asks these flags which schema it is to use. */
+const flagsTo = (value: boolean): string => `
+  INSERT INTO public.system_settings (key, value, description)
+  SELECT flag.key, to_jsonb(${value}), flag.description
+  FROM (VALUES
+    ('use_normalized_subscriptions', 'Subscriptions: user_subscriptions instead of subscriptions and users.subscription_plan'),
+    ('use_unified_media', 'Files: media_files and project_media instead of photos and media_items'),
+    ('use_enhanced_generation_jobs', 'Generated videos: generation_jobs instead of generated_videos')
+  ) AS flag (key, description)
+  ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now()`;
+
 /**
  * PhotoMemory: from the denormalized schema to the normalized one. The mapping is in the views of 004-006; here is what
  * drives it. A change that names a project, its photos or its videos is routed by the project, so that what touches the
@@ -149,4 +261,28 @@ export const migration: Migration = {
       },
     },
   },
+  reverse: {
+    sources: [
+      { name: 'users', relation: legacy('users'), key: ['id'], routing: [] },
+      { name: 'user_subscriptions', relation: normalized('user_subscriptions'), key: ['id'], routing: ['user_id'] },
+      { name: 'media_files', relation: normalized('media_files'), key: ['id'], routing: ['user_id'] },
+      {
+        name: 'project_media',
+        relation: normalized('project_media'),
+        key: ['id'],
+        routing: ['project_id', 'media_file_id'],
+      },
+      { name: 'generation_jobs', relation: normalized('generation_jobs'), key: ['id'], routing: [] },
+    ],
+    targets: [legacySubscriptions, legacyUsers, legacyPhotos, legacyMediaItems, legacyGeneratedVideos],
+    losses: 'SELECT target, key, column_name, reason FROM lockstep_reverse.losses',
+  },
+  guards: {
+    legacy: [
+      ...guarded('subscriptions', 'photos', 'media_items', 'generated_videos'),
+      { relation: legacy('users'), columns: ['subscription_plan', 'total_storage_bytes'] },
+    ],
+    normalized: guarded('user_subscriptions', 'media_files', 'project_media', 'generation_jobs'),
+  },
+  flags: { forward: flagsTo(false), reverse: flagsTo(true) },
 };
