@@ -9,7 +9,7 @@
  * rows, seconds, rows per second, resident memory before, and its peak in each quarter of the capture.
  */
 
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { runListener } from '../engine/capture/listener.ts';
 import { ensurePublication } from '../engine/capture/publication.ts';
@@ -22,7 +22,8 @@ const mebibytes = (bytes: number) => Math.round(bytes / 1024 / 1024);
 
 await using postgres = await startPostgres({ fsync: false });
 const pool = new pg.Pool({ connectionString: postgres.url() });
-await pool.query(await readFile(new URL('../engine/schema/001_engine.sql', import.meta.url), 'utf8'));
+const schema = new URL('../engine/schema/', import.meta.url);
+for (const file of (await readdir(schema)).sort()) await pool.query(await readFile(new URL(file, schema), 'utf8'));
 await pool.query('CREATE TABLE photos (id uuid PRIMARY KEY, project_id uuid, upload_order integer)');
 await pool.query(
   `INSERT INTO photos SELECT gen_random_uuid(), md5((i / 20)::text)::uuid, i FROM generate_series(1, ${rows}) i`,

@@ -10,6 +10,7 @@ const commands: Readonly<Record<string, () => Promise<CommandSpec<never>>>> = {
   apply: async () => (await import('./commands/apply.ts')).apply,
   backfill: async () => (await import('./commands/backfill.ts')).backfill,
   status: async () => (await import('./commands/status.ts')).status,
+  dashboard: async () => (await import('./commands/dashboard.ts')).dashboard,
   wait: async () => (await import('./commands/wait.ts')).wait,
   validate: async () => (await import('./commands/validate.ts')).validate,
   retry: async () => (await import('./commands/retry.ts')).retry,

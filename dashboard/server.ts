@@ -1,16 +1,15 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { extname } from 'node:path';
 import { LockstepError } from '../engine/errors.ts';
-import { type Feed, startFeed } from './feed.ts';
+import { type Feed, type FeedOptions, startFeed } from './feed.ts';
+import { refusalOf } from './refusal.ts';
 
-export interface DashboardOptions {
+export interface DashboardOptions extends FeedOptions {
   /** Default: a free one. */
   readonly port?: number;
-  /** What the page shows; asked for every `intervalMs` while someone looks. */
-  read(): Promise<object>;
-  readonly intervalMs?: number;
 }
 
 export interface Dashboard {
@@ -23,13 +22,15 @@ interface Asset {
   readonly body: Buffer;
 }
 
-/** Nothing but what this server sends is loaded, run, framed or posted to. */
+/** Nothing but what this server sends is loaded, run, framed or posted to, and no text becomes markup. */
 const securityHeaders = {
   'Content-Security-Policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
   'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
   'Referrer-Policy': 'no-referrer',
   'Cross-Origin-Resource-Policy': 'same-origin',
+  'Cross-Origin-Opener-Policy': 'same-origin',
   'Cache-Control': 'no-store',
 };
 
@@ -37,55 +38,60 @@ const securityHeaders = {
  * Serves the page on 127.0.0.1. It only shows: there is nothing to post to.
  * Throws LS_PORT_IN_USE.
  */
-export async function startDashboard({ port = 0, read, intervalMs = 1000 }: DashboardOptions): Promise<Dashboard> {
+export async function startDashboard({ port = 0, ...feedOptions }: DashboardOptions): Promise<Dashboard> {
   const assets = await loadAssets();
   const server = createServer();
   await listen(server, port);
-  // Only now: had the port been taken, its timer would never be stopped.
-  const feed = startFeed(read, intervalMs);
-  const hosts = hostsOf(server);
-  server.on('request', (request, response) => respond(request, response, hosts, assets, feed));
+  // Only now: had the port been taken, nobody would ever stop it.
+  const feed = startFeed(feedOptions);
+  const taken = (server.address() as AddressInfo).port;
+  server.on('request', (request, response) => respond(request, response, taken, assets, feed));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    url: `http://127.0.0.1:${taken}/`,
     async stop() {
-      feed.stop();
       const closed = once(server, 'close');
       server.close();
+      await feed.stop();
       server.closeAllConnections();
       await closed;
     },
   };
 }
 
-async function loadAssets(): Promise<ReadonlyMap<string, Asset>> {
-  const load = async (name: string, type: string): Promise<Asset> => {
-    return { type: `${type}; charset=utf-8`, body: await readFile(new URL(`page/${name}`, import.meta.url)) };
-  };
-  return new Map([
-    ['/', await load('index.html', 'text/html')],
-    ['/page.js', await load('page.js', 'text/javascript')],
-    ['/page.css', await load('page.css', 'text/css')],
-  ]);
-}
+const types: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
 
-/** A page elsewhere can point a name of its own at 127.0.0.1 (DNS rebinding); its Host header gives it away. */
-function hostsOf(server: Server): readonly string[] {
-  const { port } = server.address() as AddressInfo;
-  return [`127.0.0.1:${port}`, `localhost:${port}`];
+/** Everything of `page/`, by its path; nothing else can be asked for. */
+async function loadAssets(): Promise<ReadonlyMap<string, Asset>> {
+  const folder = new URL('page/', import.meta.url);
+  const assets = new Map<string, Asset>();
+  for (const name of await readdir(folder)) {
+    const type = types[extname(name)];
+    if (type === undefined) continue;
+    const body = await readFile(new URL(name, folder));
+    assets.set(name === 'index.html' ? '/' : `/${name}`, { type, body });
+  }
+  return assets;
 }
 
 function respond(
   request: IncomingMessage,
   response: ServerResponse,
-  hosts: readonly string[],
+  port: number,
   assets: ReadonlyMap<string, Asset>,
   feed: Feed,
 ): void {
-  const refusal = refusalOf(request, hosts);
+  const refusal = refusalOf(request, port);
   const path = (request.url ?? '/').replace(/\?.*$/, '');
   const asset = assets.get(path);
   if (refusal) {
     send(response, refusal.status, plainText, `${refusal.text}\n`);
+  } else if (path === '/events' && feed.full) {
+    send(response, 503, plainText, 'Too many look at this page already.\n');
   } else if (path === '/events') {
     response.writeHead(200, { ...securityHeaders, 'Content-Type': 'text/event-stream' });
     feed.subscribe(response);
@@ -97,11 +103,6 @@ function respond(
 }
 
 const plainText = 'text/plain; charset=utf-8';
-
-function refusalOf(request: IncomingMessage, hosts: readonly string[]): { status: number; text: string } | undefined {
-  if (!hosts.includes(request.headers.host ?? '')) return { status: 421, text: 'This page answers to 127.0.0.1 only.' };
-  return request.method === 'GET' ? undefined : { status: 405, text: 'This page only shows.' };
-}
 
 function send(response: ServerResponse, status: number, type: string, body: string | Buffer): void {
   response.writeHead(status, { ...securityHeaders, 'Content-Type': type }).end(body);

@@ -65,9 +65,11 @@ GRANT INSERT, UPDATE ON lockstep.validation_target, lockstep.drift TO lockstep_v
 -- Whether anything was entered in the ledger meanwhile tells a failed check from one that changes on their way explain.
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA lockstep TO lockstep_validator;
 
--- Monitor: the engine's state without lockstep.drift, which holds values of rows, and everyone's statistics.
+-- Monitor: the engine's state without what lockstep.drift holds of rows, and everyone's statistics.
 GRANT SELECT ON lockstep.phase, lockstep.stream, lockstep.in_flight, lockstep.quarantine, lockstep.backfill,
   lockstep.backfill_target, lockstep.validation, lockstep.validation_target TO lockstep_monitor;
+-- How much has drifted, by column: not which row, and not its values.
+GRANT SELECT (direction, target, validation_id, quarantined, ended_at) ON lockstep.drift TO lockstep_monitor;
 GRANT pg_read_all_stats TO lockstep_monitor;
 
 -- Operator. It may also read the statistics that monitoring.sql shows, and make the audit partitions ahead of time.

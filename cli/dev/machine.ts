@@ -1,11 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { type Dashboard, startDashboard } from '../../dashboard/server.ts';
+import { type OpenDashboard, openDashboard } from '../../dashboard/open.ts';
 import { LockstepError } from '../../engine/errors.ts';
 import type { Migration } from '../../engine/migration/contract.ts';
 import type { DevHooks } from '../../engine/migration/dev.ts';
-import type { WalSample } from '../../engine/status/health.ts';
-import { readStatus } from '../../engine/status/status.ts';
 import type { Telemetry } from '../../engine/telemetry.ts';
 import { environment } from '../../infra/contract.ts';
 import { isFree } from '../../infra/local/port.ts';
@@ -13,6 +11,7 @@ import { startPostgres } from '../../infra/local/postgres.ts';
 import { type LocalQueue, startQueue } from '../../infra/local/queue.ts';
 import type { Database } from '../../infra/postgres/database.ts';
 import { prepareDatabase } from './database.ts';
+import { showingEvents } from './notes.ts';
 import { startWorker } from './worker.ts';
 
 export interface MachineOptions {
@@ -35,20 +34,19 @@ export interface Machine {
   readonly settings: Readonly<Record<string, string>>;
   readonly databaseUrl: string;
   readonly queue: LocalQueue;
-  readonly dashboardUrl: string;
+  readonly dashboard: OpenDashboard;
   /** Rejects when a part of the machine has ended by itself. */
   readonly broken: Promise<never>;
 }
-
-/** Where the page is when nobody asks for another port, and nobody else is there. */
-const usualDashboardPort = 4141;
 
 /**
  * Starts everything that a migration needs, on this machine, and hands each part to `parts`, which ends them in reverse.
  * Resolves when changes are being captured and applied.
  */
 export async function startMachine(options: MachineOptions, parts: AsyncDisposableStack): Promise<Machine> {
-  const { folder, migration, hooks, users, telemetry, onStep } = options;
+  const { folder, migration, hooks, users, onStep } = options;
+  let dashboard: OpenDashboard | undefined;
+  const telemetry = showingEvents(options.telemetry, () => dashboard);
   await assertFree(options.dashboardPort);
   onStep('starting PostgreSQL and the queue');
   const directories = await dataDirectories(options.data);
@@ -77,9 +75,16 @@ export async function startMachine(options: MachineOptions, parts: AsyncDisposab
     return worker;
   });
   await Promise.race([broken, Promise.all(workers.map(({ ready }) => ready))]);
-  const dashboard = await openDashboard(options.dashboardPort, database);
-  parts.defer(() => dashboard.stop());
-  return { database, settings, databaseUrl: url, queue, dashboardUrl: dashboard.url, broken };
+  const { dashboardPort } = options;
+  dashboard = parts.use(
+    await openDashboard({
+      migration,
+      env: settings,
+      telemetry,
+      ...(dashboardPort === undefined ? {} : { port: dashboardPort }),
+    }),
+  );
+  return { database, settings, databaseUrl: url, queue, dashboard, broken };
 }
 
 /** The page comes last; that its port is taken should not be learned only then. */
@@ -106,20 +111,4 @@ function settingsOf(url: string, queue: LocalQueue): Readonly<Record<string, str
     AWS_ACCESS_KEY_ID: 'local',
     AWS_SECRET_ACCESS_KEY: 'local',
   };
-}
-
-async function openDashboard(port: number | undefined, { pool }: Database): Promise<Dashboard> {
-  let before: WalSample | undefined;
-  const read = async () => {
-    const { status, sample } = await readStatus(pool, 'forward', before);
-    before = sample;
-    return status;
-  };
-  if (port !== undefined) return await startDashboard({ port, read });
-  try {
-    return await startDashboard({ port: usualDashboardPort, read });
-  } catch (error) {
-    if (!(error instanceof LockstepError) || error.code !== 'LS_PORT_IN_USE') throw error;
-    return await startDashboard({ read });
-  }
 }

@@ -62,7 +62,8 @@ export async function runDev(context: Context, options: DevOptions): Promise<Ans
   const onStep = (text: string) => output.json || output.print({}, `  ${text} …`);
   const machine = await startMachine({ ...options, folder, migration, hooks, telemetry, onStep }, parts);
   await announce(machine, telemetry, parts);
-  const { databaseUrl, queue, dashboardUrl } = machine;
+  const { databaseUrl, queue } = machine;
+  const dashboardUrl = machine.dashboard.url;
   const { queueUrl, endpoint } = queue;
   output.print(
     { event: 'ready', databaseUrl, queueUrl, endpoint, dashboardUrl },

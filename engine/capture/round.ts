@@ -100,8 +100,16 @@ class Draft {
   finish(): Parcel {
     if (!this.#earliest) throw new RangeError('a message without rows');
     const sources = this.#sources.map(({ name, rows }) => `${JSON.stringify(name)}:[${rows.join(',')}]`);
+    const sourceKeys = Object.fromEntries(this.#sources.map(({ name, rows }) => [name, rows.length]));
     return {
-      entry: { id: this.#id, kind: 'changes', shard: this.#shard, ...this.#earliest, keyCount: this.rowCount },
+      entry: {
+        id: this.#id,
+        kind: 'changes',
+        shard: this.#shard,
+        ...this.#earliest,
+        keyCount: this.rowCount,
+        sourceKeys,
+      },
       message: {
         deduplicationId: this.#id,
         group: groupOfShard(this.#directionName, this.#shard),
@@ -119,7 +127,7 @@ function packTruncation({ truncated }: Folded, { directionName, direction, newId
   if (!first || targets.length === 0) return undefined;
   const id = newId();
   return {
-    entry: { id, kind: 'truncate', shard: 0, ...first, keyCount: 0 },
+    entry: { id, kind: 'truncate', shard: 0, ...first, keyCount: 0, sourceKeys: {} },
     message: backfillMessage(directionName, { id, reason: 'truncate', targets: targets.map((target) => target.name) }),
   };
 }

@@ -14,6 +14,8 @@ export interface LedgerEntry {
   /** When that transaction committed, in microseconds since 1970. */
   readonly committedAtMicros: bigint;
   readonly keyCount: number;
+  /** How many of them are of which source, by its name. */
+  readonly sourceKeys: Readonly<Record<string, number>>;
 }
 
 /** Who may write entries: the listener that holds the slot, told from those that held it before by the epoch. */
@@ -25,10 +27,10 @@ export interface Tenure {
 // FOR SHARE: a listener that is taking over waits until these entries are committed, and so finds them to forget.
 const enterSql = `
   WITH tenure AS (SELECT FROM lockstep.stream WHERE direction = $1 AND epoch = $2 FOR SHARE)
-  INSERT INTO lockstep.in_flight (id, direction, kind, shard, commit_lsn, committed_at, key_count)
-  SELECT e.id, $1, e.kind, e.shard, e.commit_lsn, timestamptz 'epoch' + e.micros * interval '1 microsecond', e.key_count
-  FROM tenure, unnest($3::uuid[], $4::text[], $5::int[], $6::pg_lsn[], $7::bigint[], $8::int[])
-    AS e (id, kind, shard, commit_lsn, micros, key_count)`;
+  INSERT INTO lockstep.in_flight (id, direction, kind, shard, commit_lsn, committed_at, key_count, source_keys)
+  SELECT e.id, $1, e.kind, e.shard, e.commit_lsn, timestamptz 'epoch' + e.micros * interval '1 microsecond', e.key_count, e.source_keys
+  FROM tenure, unnest($3::uuid[], $4::text[], $5::int[], $6::pg_lsn[], $7::bigint[], $8::int[], $9::jsonb[])
+    AS e (id, kind, shard, commit_lsn, micros, key_count, source_keys)`;
 
 /**
  * Enters messages, all or none, before they are sent. On a connection with synchronous_commit = on (see `connection.ts`)
@@ -46,6 +48,7 @@ export async function enter(db: Queryable, tenure: Tenure, entries: readonly Led
     entries.map((entry) => formatLsn(entry.commitLsn)),
     entries.map((entry) => entry.committedAtMicros),
     entries.map((entry) => entry.keyCount),
+    entries.map((entry) => JSON.stringify(entry.sourceKeys)),
   ]);
   if (result.rowCount !== entries.length) throw superseded(tenure);
 }

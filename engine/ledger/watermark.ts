@@ -32,6 +32,16 @@ export async function readInFlight(db: Queryable, direction: DirectionName): Pro
   };
 }
 
+const bySourceSql = `
+  SELECT k.key AS source, sum(k.value::bigint) AS keys
+  FROM lockstep.in_flight f, jsonb_each_text(f.source_keys) k WHERE f.direction = $1 GROUP BY k.key`;
+
+/** How many rows of each source are in flight, by its name; a source that is not named has none. */
+export async function readInFlightBySource(db: Queryable, direction: DirectionName): Promise<Map<string, number>> {
+  const rows = await textRows<{ source: string; keys: string }>(db, bySourceSql, [direction]);
+  return new Map(rows.map(({ source, keys }) => [source, Number(keys)]));
+}
+
 const clearSql = `
   SELECT NOT EXISTS (SELECT FROM lockstep.in_flight WHERE direction = $1 AND commit_lsn <= $2::pg_lsn) AS clear`;
 

@@ -3,6 +3,8 @@ export interface SessionOptions {
   readonly statementTimeoutMs?: number;
   /** A transaction that waits for its client longer than this is ended, with its locks. Default 60,000. */
   readonly idleInTransactionTimeoutMs?: number;
+  /** The server refuses every write of the session. */
+  readonly readOnly?: boolean;
 }
 
 /**
@@ -13,6 +15,7 @@ export interface SessionOptions {
 export function sessionSettings({
   statementTimeoutMs = 0,
   idleInTransactionTimeoutMs = 60_000,
+  readOnly = false,
 }: SessionOptions): string {
   const settings = {
     DateStyle: 'ISO, MDY',
@@ -23,6 +26,7 @@ export function sessionSettings({
     search_path: 'public',
     statement_timeout: String(statementTimeoutMs),
     idle_in_transaction_session_timeout: String(idleInTransactionTimeoutMs),
+    ...(readOnly ? { default_transaction_read_only: 'on' } : {}),
   };
   return Object.entries(settings)
     .map(([name, value]) => `SET ${name} TO ${name === 'search_path' ? value : `'${value}'`}`)

@@ -169,6 +169,7 @@ const entry = (id: number, commitLsn: bigint, kind: LedgerEntry['kind'] = 'chang
   commitLsn,
   committedAtMicros: 1_700_000_000_123_456n,
   keyCount: 1,
+  sourceKeys: { a: 1 },
 });
 
 test('after a take-over the former listener can enter nothing, not even when it began before', async () => {

@@ -149,6 +149,8 @@ test('whatever is read, every change is in a round that is not confirmed before 
             }
           }
           expect(parcel.entry.keyCount).toBe(count);
+          const counts = Object.entries(message.rows).map(([source, rows]) => [source, rows.length]);
+          expect(parcel.entry.sourceKeys).toEqual(Object.fromEntries(counts));
         }
         return identities;
       });

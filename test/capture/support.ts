@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
 import { type ListenerOptions, runListener } from '../../engine/capture/listener.ts';
 import { slotName } from '../../engine/capture/names.ts';
@@ -17,11 +16,12 @@ import type { Direction, Migration, Source } from '../../engine/migration/contra
 import { silent } from '../../engine/telemetry.ts';
 import type { DatabaseTemplate, TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import { runSqlFiles } from '../support/photomemory.ts';
 
 export const engineSchema: DatabaseTemplate = {
   name: 'engine_schema',
   async build(pool) {
-    await pool.query(await readFile(new URL('../../engine/schema/001_engine.sql', import.meta.url), 'utf8'));
+    await runSqlFiles(pool, new URL('../../engine/schema/', import.meta.url), /^\d{3}_.*\.sql$/);
   },
 };
 
