@@ -1,15 +1,14 @@
+import type { ErrorEntry } from './errors/entry.ts';
+import { phaseErrors } from './errors/phases.ts';
+
+export type { ErrorEntry } from './errors/entry.ts';
+
 /**
  * Every error that Lockstep itself raises. The message says what happened, and to which row or table; the catalogue
  * says what that means for the data and what to do. SQLSTATE policy is in `engine/sqlstate.ts`.
  */
-export interface ErrorEntry {
-  readonly meaning: string;
-  readonly remedy: string;
-  /** 1: the answer is no. 2: could not run. */
-  readonly exitCode: 1 | 2;
-}
-
 export const errorCatalogue = {
+  ...phaseErrors,
   LS_CONFIG: {
     meaning: 'Nothing was read or written.',
     remedy: 'Correct the setting that the message names and run the command again.',
@@ -88,11 +87,6 @@ export const errorCatalogue = {
     meaning: 'Nothing was read or written; there is nothing left to keep in step.',
     remedy: 'Use `lockstep restore` to get the legacy tables back, or connect to the database that was meant.',
     exitCode: 2,
-  },
-  LS_PHASE_REFUSED: {
-    meaning: 'Nothing was changed: the phase is as it was.',
-    remedy: '`lockstep status` shows the phase. Forward can be cut over; reverse can be rolled back or completed.',
-    exitCode: 1,
   },
   LS_STEP_INVALID: {
     meaning: 'No step was applied.',

@@ -13,6 +13,11 @@ export type Failpoint =
   | 'apply.committed'
   | 'backfill.before-commit'
   | 'backfill.committed'
+  | 'switch.locked'
+  | 'switch.drained'
+  | 'switch.turned'
+  | 'switch.before-commit'
+  | 'switch.committed'
   | 'validate.compared'
   | 'validate.recorded';
 

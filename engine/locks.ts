@@ -26,6 +26,11 @@ export function slotLock(direction: DirectionName): LockKey {
   return lockKey('slot', direction);
 }
 
+/** Held by whoever is about to change the phase. */
+export function switchLock(): LockKey {
+  return lockKey('switch');
+}
+
 /** Merges hold it shared, a cutover exclusively. */
 export function directionLock(direction: DirectionName): LockKey {
   return lockKey('direction', direction);

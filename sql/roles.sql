@@ -41,7 +41,9 @@ GRANT USAGE ON SCHEMA public, lockstep_forward TO lockstep_applier, lockstep_val
 
 -- Listener: its stream (the epoch that fences a predecessor), the ledger, and the request for a first backfill, which it
 -- takes back when the changes that asked for it will be read again.
-GRANT SELECT ON lockstep.phase TO lockstep_listener;
+GRANT SELECT ON lockstep.phase, lockstep.phase_change, lockstep.armed TO lockstep_listener;
+-- Notes that the WAL is beyond a change of the phase, so that whoever begins there knows which it is in.
+GRANT UPDATE (settled_lsn) ON lockstep.phase_change TO lockstep_listener;
 GRANT SELECT, INSERT, UPDATE ON lockstep.stream TO lockstep_listener;
 GRANT SELECT, INSERT, DELETE ON lockstep.in_flight TO lockstep_listener;
 GRANT SELECT, INSERT, DELETE ON lockstep.backfill, lockstep.backfill_target TO lockstep_listener;
@@ -62,12 +64,15 @@ GRANT SELECT ON public.user_subscriptions, public.media_files, public.project_me
 GRANT SELECT ON ALL TABLES IN SCHEMA lockstep TO lockstep_validator;
 GRANT INSERT, UPDATE, DELETE ON lockstep.validation TO lockstep_validator;
 GRANT INSERT, UPDATE ON lockstep.validation_target, lockstep.drift TO lockstep_validator;
+-- What a validation has compared need not be compared again at a cutover.
+GRANT DELETE ON lockstep.touched TO lockstep_validator;
 -- Whether anything was entered in the ledger meanwhile tells a failed check from one that changes on their way explain.
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA lockstep TO lockstep_validator;
 
 -- Monitor: the engine's state without what lockstep.drift holds of rows, and everyone's statistics.
-GRANT SELECT ON lockstep.phase, lockstep.stream, lockstep.in_flight, lockstep.quarantine, lockstep.backfill,
-  lockstep.backfill_target, lockstep.validation, lockstep.validation_target TO lockstep_monitor;
+GRANT SELECT ON lockstep.phase, lockstep.phase_change, lockstep.armed, lockstep.stream, lockstep.in_flight,
+  lockstep.quarantine, lockstep.backfill, lockstep.backfill_target, lockstep.validation, lockstep.validation_target
+  TO lockstep_monitor;
 -- How much has drifted, by column: not which row, and not its values.
 GRANT SELECT (direction, target, validation_id, quarantined, ended_at) ON lockstep.drift TO lockstep_monitor;
 GRANT pg_read_all_stats TO lockstep_monitor;
@@ -75,6 +80,8 @@ GRANT pg_read_all_stats TO lockstep_monitor;
 -- Operator. It may also read the statistics that monitoring.sql shows, and make the audit partitions ahead of time.
 GRANT lockstep_applier, lockstep_validator TO lockstep_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA lockstep TO lockstep_operator;
+-- A cutover locks tables that the owner has armed, and lets their guards change sides; both with the owner's rights.
+GRANT EXECUTE ON FUNCTION lockstep.lock_tables(OID[]), lockstep.set_triggers(TEXT, BOOLEAN) TO lockstep_operator;
 GRANT EXECUTE ON FUNCTION public.ensure_audit_log_partitions(INTEGER) TO lockstep_validator, lockstep_operator;
 -- A backfill and a validation yield to sessions that wait or work, whoever they belong to.
 GRANT pg_read_all_stats TO lockstep_applier, lockstep_validator, lockstep_operator;

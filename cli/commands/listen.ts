@@ -1,4 +1,4 @@
-import { listen as runListener } from '../../functions/listener/build.ts';
+import { listenToBoth } from '../../functions/listener/both.ts';
 import { setting } from '../../functions/settings.ts';
 import { defaultShards, environment } from '../../infra/contract.ts';
 import { createSqsClient } from '../../infra/sqs/client.ts';
@@ -13,7 +13,7 @@ interface Options {
 
 export const listen: CommandSpec<Options> = {
   name: 'listen',
-  summary: 'captures changes and sends them to the queue, until it is stopped',
+  summary: 'captures changes and sends them to the queue, of both directions once armed, until it is stopped',
   examples: [
     ['listen', 'makes the slot on first start, and asks for the first backfill'],
     ['listen --standby', 'waits while another listener has the slot'],
@@ -27,17 +27,19 @@ export const listen: CommandSpec<Options> = {
   async run({ output, signal, folder, telemetry }, { standby = false, shards }) {
     const migration = await loadMigration(folder);
     const queueUrl = setting(environment.queueUrl);
-    await runListener({
+    await listenToBoth({
       client: createSqsClient(),
       queueUrl,
       migration,
-      direction: 'forward',
       shards,
       telemetry,
       signal,
       standby,
-      onCapturing: () =>
-        output.print({ event: 'capturing', queueUrl }, `Capturing changes, sending them to ${queueUrl}`),
+      onCapturing: (direction) =>
+        output.print(
+          { event: 'capturing', direction, queueUrl },
+          `Capturing the changes of the ${direction} direction, sending them to ${queueUrl}`,
+        ),
     });
     return 0;
   },

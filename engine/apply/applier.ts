@@ -2,8 +2,8 @@ import type pg from 'pg';
 import { backfillMessageWork } from '../backfill/message.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import type { Failpoints } from '../failpoint.ts';
-import { presentInLedger } from '../ledger/strike.ts';
-import { isConnectionLost, withConnection } from '../merge/transaction.ts';
+import { presentInLedger, strikeFenced } from '../ledger/strike.ts';
+import { beginMerge, isConnectionLost, withConnection } from '../merge/transaction.ts';
 import type { BackfillMessage, ChangesMessage, Message } from '../message/message.ts';
 import type { LoadedDirection } from '../migration/load.ts';
 import { healEveryMs, healSome } from '../quarantine/heal.ts';
@@ -103,7 +103,20 @@ async function applyMessages(
   for (const message of due.filter((candidate): candidate is BackfillMessage => candidate.kind === 'backfill')) {
     outcomes.set(message.id, await backfillMessageWork(context, message, deadlineMs));
   }
+  const fenced = [...outcomes].filter(([, outcome]) => outcome.kind === 'fenced').map(([id]) => id);
+  if (fenced.length > 0) await forgetFenced(context, fenced);
   return messages.map(({ id }) => outcomes.get(id) ?? { kind: 'duplicate' });
+}
+
+/** Should this fail, the entries stay until the phase changes once more, which strikes out all that are left. */
+async function forgetFenced({ pool, loaded }: WorkContext, ids: readonly string[]): Promise<void> {
+  await withConnection(pool, async (client) => {
+    await beginMerge(client, loaded.name, {});
+    await strikeFenced(client, loaded.name, ids);
+    await client.query('COMMIT');
+  }).catch((error: unknown) => {
+    if (remedyFor(error, isConnectionLost(error)) !== 'retry') throw error;
+  });
 }
 
 /** Together, because rows of several messages often share scopes; one by one when one of them cannot be read. */

@@ -2,7 +2,8 @@ import type { Pgoutput } from 'pg-logical-replication';
 import { LockstepError } from '../errors.ts';
 import { type Lsn, parseLsn } from '../lsn.ts';
 import { shardOf } from '../message/shard.ts';
-import type { Source } from '../migration/contract.ts';
+import type { DirectionName, Source } from '../migration/contract.ts';
+import { announcedPhase } from '../phases/announcement.ts';
 
 /** The transaction that a change belongs to. */
 export interface Transaction {
@@ -57,12 +58,24 @@ export class Fold {
   #characters = 0;
   #position: Lsn | undefined;
   #lastCommit: Transaction | undefined;
+  readonly #direction: DirectionName;
+  /** Whether changes are folded: not while the other direction is the active one. */
+  #active = true;
+  #announced = false;
+  #endsWithTransaction = false;
 
   /**
    * @param sources by the OID of their table; see `checkSources`.
    * @param onForeign called once for each table in the stream that is no source (it was one when the WAL was written).
+   * @param direction whose changes these are.
    */
-  constructor(sources: ReadonlyMap<number, Source>, shards: number, onForeign: (relation: string) => void) {
+  constructor(
+    sources: ReadonlyMap<number, Source>,
+    shards: number,
+    onForeign: (relation: string) => void,
+    direction: DirectionName = 'forward',
+  ) {
+    this.#direction = direction;
     this.#sources = sources;
     this.#shards = shards;
     this.#onForeign = onForeign;
@@ -88,6 +101,20 @@ export class Fold {
     return this.worthTaking || this.#position !== undefined;
   }
 
+  /**
+   * Says whether the stream began in a time in which its direction is the active one. Until then everything is folded;
+   * unless the stream has announced a phase meanwhile, what an inactive direction has folded is forgotten.
+   */
+  beginAs(active: boolean): void {
+    if (active || this.#announced) return;
+    this.#active = false;
+    this.#rows = new Map();
+    this.#truncated = new Map();
+    this.#xids = new Set();
+    this.#keys = 0;
+    this.#characters = 0;
+  }
+
   /** @throws LockstepError LS_PUBLICATION_DIFFERS when the stream lacks a column that the migration needs. */
   add(message: Pgoutput.Message): void {
     switch (message.tag) {
@@ -101,6 +128,8 @@ export class Fold {
       case 'commit':
         this.#lastCommit = this.#current();
         this.#transaction = undefined;
+        if (this.#endsWithTransaction) this.#active = false;
+        this.#endsWithTransaction = false;
         this.#position = required(message.commitEndLsn);
         return;
       case 'insert':
@@ -121,8 +150,10 @@ export class Fold {
       case 'relation':
         this.#announce(message);
         return;
-      // A barrier is a transaction of its own: its commit is what counts.
+      // Of a barrier, which is a transaction of its own, it is the commit that counts.
       case 'message':
+        this.#turn(message);
+        return;
       case 'origin':
       case 'type':
         return;
@@ -159,6 +190,21 @@ export class Fold {
     return this.#transaction;
   }
 
+  /**
+   * A change of the phase. What committed before it belongs to the time before: at that commit both sides were proved to
+   * be equal, so that nothing of it has to be derived in the other direction. What that transaction itself has written
+   * counts for both.
+   */
+  #turn(message: Pgoutput.MessageMessage): void {
+    const phase = announcedPhase(message.prefix, message.content);
+    if (phase === undefined) return;
+    this.#announced = true;
+    // The position must not move beyond a change that a listener which begins there could not see yet.
+    this.#xids.add(this.#current().xid);
+    if (phase === this.#direction) this.#active = true;
+    else this.#endsWithTransaction = true;
+  }
+
   #announce(relation: Pgoutput.MessageRelation): void {
     // By OID first: a table that was renamed is still the one that the views read.
     const source = this.#sources.get(relation.relationOid) ?? this.#byName(relation);
@@ -189,7 +235,7 @@ export class Fold {
   /** @param old the same row before the change: an unchanged TOASTed value is only there, if anywhere. */
   #row(relation: Pgoutput.MessageRelation, tuple: Tuple, old: Tuple | undefined): void {
     const shape = this.#shapes.get(relation.relationOid);
-    if (!shape) return;
+    if (!shape || !this.#active) return;
     const { source, columns } = shape;
     const row = columns.map(
       (column) => tuple[column] ?? (tuple[column] === undefined ? old?.[column] : undefined) ?? null,
@@ -214,7 +260,7 @@ export class Fold {
 
   #truncate(relation: Pgoutput.MessageRelation): void {
     const shape = this.#shapes.get(relation.relationOid);
-    if (!shape) return;
+    if (!shape || !this.#active) return;
     this.#xids.add(this.#current().xid);
     if (!this.#truncated.has(shape.source)) this.#truncated.set(shape.source, this.#current());
   }

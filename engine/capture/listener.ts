@@ -7,6 +7,7 @@ import { takeOver } from '../ledger/take-over.ts';
 import { formatLsn } from '../lsn.ts';
 import type { Publisher } from '../message/message.ts';
 import type { Direction, DirectionName } from '../migration/contract.ts';
+import { mayBeActiveAt, settleChanges } from '../phases/position.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { Bell } from './bell.ts';
 import { createDecoder } from './decode.ts';
@@ -96,9 +97,8 @@ async function listen(run: Run): Promise<void> {
   const { options } = run;
   while (!options.signal.aborted) {
     const checked = await preflight(run.db, options.directionName, options.direction);
-    const fold = new Fold(checked.sourcesByOid, options.shards, (relation) =>
-      options.telemetry.log('warn', 'capture.foreign-table', { relation }),
-    );
+    const onForeign = (relation: string) => options.telemetry.log('warn', 'capture.foreign-table', { relation });
+    const fold = new Fold(checked.sourcesByOid, options.shards, onForeign, options.directionName);
     const taken = await tryToTake(run, checked, fold);
     if (taken) {
       try {
@@ -175,6 +175,8 @@ async function capture(
     confirmed: stream.confirmed,
     slotCreated,
   });
+  await settleChanges(db);
+  fold.beginAs(await mayBeActiveAt(db, directionName, stream.confirmed));
   telemetry.log('info', 'listener.capturing', {
     slotName,
     epoch: String(tenure.epoch),

@@ -28,7 +28,10 @@ export interface SendContext {
  */
 export async function sendRound(folded: Folded, context: SendContext): Promise<{ messages: number }> {
   const parcels = packRound(folded, { ...context, newId: randomUUID });
-  if (parcels.length === 0) return { messages: 0 };
+  if (parcels.length === 0) {
+    await untilVisible(context.db, folded.xids, context.clock, context.signal);
+    return { messages: 0 };
+  }
   const entries = parcels.map((parcel) => parcel.entry);
   await enter(context.db, context.tenure, entries);
   await context.failpoints('listener.ledger-written');

@@ -4,6 +4,7 @@ import { everBackfilled, wishForBackfill } from '../ledger/first-start.ts';
 import { slotLock } from '../locks.ts';
 import type { Direction, DirectionName, Source } from '../migration/contract.ts';
 import { sqlState } from '../sqlstate.ts';
+import { readPhase } from '../status/phase.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { textRows } from '../text-query.ts';
 import { openReplicationConnection } from './connection.ts';
@@ -63,8 +64,8 @@ export interface TakenSlot {
 }
 
 /**
- * Takes the slot, and makes it when there is none. Returns undefined when another listener has it. Whenever a slot is
- * new, or nothing was ever derived, a backfill of everything is entered first (its message is sent once the slot exists).
+ * Takes the slot, and makes it when there is none. Returns undefined when another listener has it. Whenever a slot of the active direction
+ * is new, or nothing was ever derived, a backfill of everything is entered first (its message is sent once the slot exists).
  *
  * @throws LockstepError LS_SLOT_BLOCKED, LS_REPLICATION_PRIVILEGE and others; see `createSlot` and `ReplicationStream.start`.
  */
@@ -77,13 +78,24 @@ export async function takeSlot(request: SlotRequest): Promise<TakenSlot | undefi
   try {
     const slot = await readSlot(db, name);
     if (slot?.active) return undefined;
-    if (!slot || !(await everBackfilled(db, directionName))) await wishForBackfill(db, directionName, randomUUID());
+    if (await needsBackfill(db, directionName, slot !== undefined)) {
+      await wishForBackfill(db, directionName, randomUUID());
+    }
     const stream = await openStream(request, !slot);
     return stream && { stream, slotCreated: !slot };
   } finally {
     // Of a session that is gone nothing is held.
     await db.query('SELECT pg_advisory_unlock($1)', [lock]).catch(() => undefined);
   }
+}
+
+/**
+ * What was missed before the slot existed only matters while the direction is the active one. The way back begins equal:
+ * its first slot is made while the other direction is active.
+ */
+async function needsBackfill(db: pg.ClientBase, direction: DirectionName, hasSlot: boolean): Promise<boolean> {
+  if ((await readPhase(db)) !== direction) return false;
+  return !hasSlot || (direction === 'forward' && !(await everBackfilled(db, direction)));
 }
 
 async function openStream(request: SlotRequest, create: boolean): Promise<ReplicationStream | undefined> {

@@ -29,3 +29,21 @@ export async function strikeOut(
   const { rows } = await client.query<Struck>(strikeSql, [ids, direction]);
   return rows[0] ?? { lagsMs: [], anyQuarantined: true };
 }
+
+const strikeFencedSql = `
+  WITH struck AS (
+    DELETE FROM lockstep.in_flight WHERE id = ANY ($1::uuid[]) AND (SELECT phase FROM lockstep.phase) <> $2 RETURNING id)
+  DELETE FROM lockstep.backfill b USING struck WHERE b.id = struck.id AND b.finished_at IS NULL`;
+
+/**
+ * Strikes out messages that came too late: their direction is not the active one any more. At the commit that made it so
+ * everything was applied, so what they name is of no account; it would hold up the barriers of a later time. In the
+ * caller's transaction, under the direction's lock.
+ */
+export async function strikeFenced(
+  client: pg.ClientBase,
+  direction: DirectionName,
+  ids: readonly string[],
+): Promise<void> {
+  await client.query(strikeFencedSql, [ids, direction]);
+}

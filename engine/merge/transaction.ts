@@ -34,6 +34,7 @@ export async function beginMerge(
      SET LOCAL lock_timeout = '${lockTimeoutMs}ms';
      SET LOCAL idle_in_transaction_session_timeout = '60s';
      SET LOCAL synchronous_commit = on;
+     SET LOCAL lockstep.applier = 'on';
      SET LOCAL jit = off;
      SET LOCAL enable_seqscan = off;
      SET LOCAL plan_cache_mode = force_generic_plan;

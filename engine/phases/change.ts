@@ -2,10 +2,8 @@ import { LockstepError } from '../errors.ts';
 import { directionLock, inLockOrder } from '../locks.ts';
 import { type Lsn, parseLsn } from '../lsn.ts';
 import { type Queryable, textRows } from '../text-query.ts';
+import { phaseMessagePrefix } from './announcement.ts';
 import { type Phase, type PhaseChange, phaseAfter, refusalOf } from './transitions.ts';
-
-/** Prefix of the logical message that announces a change of the phase in the WAL. */
-export const phaseMessagePrefix = 'lockstep.phase';
 
 export interface PhaseChanged {
   readonly from: Phase;

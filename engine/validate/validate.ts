@@ -4,6 +4,7 @@ import { LockstepError } from '../errors.ts';
 import type { Failpoints } from '../failpoint.ts';
 import { withConnection } from '../merge/transaction.ts';
 import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
+import { forgetValidated } from '../phases/touched.ts';
 import { readPhase } from '../status/phase.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { passBarrier } from '../wait/barrier.ts';
@@ -164,6 +165,8 @@ async function conclude(
     repair,
     finished: complete,
   });
+  const everything = run.samplePercent === undefined && run.targets.length === loaded.targets.length;
+  if (complete && everything && verdict === 'agrees') await forgetValidated(pool, run.id);
   telemetry.measure('validate_rows_drifted', rowsDrifted);
   telemetry.measure(
     'validate_scopes_unsettled',

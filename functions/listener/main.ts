@@ -3,7 +3,7 @@ import { createSqsClient } from '../../infra/sqs/client.ts';
 import { createAwsTelemetry } from '../../infra/telemetry/aws.ts';
 import { migration } from '../../sql/migration.ts';
 import { setting } from '../settings.ts';
-import { listen } from './build.ts';
+import { listenToBoth } from './both.ts';
 import { answerLiveness } from './liveness.ts';
 
 /** The container's entry: one long-running process; a second one is a hot standby. SIGTERM finishes the round. */
@@ -12,11 +12,10 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => st
 using telemetry = createAwsTelemetry({ service: 'listener', flushEveryMs: 10_000 });
 const livenessPort = process.env[environment.livenessPort];
 await using _liveness = livenessPort === undefined ? undefined : await answerLiveness(Number(livenessPort));
-await listen({
+await listenToBoth({
   client: createSqsClient(),
   queueUrl: setting(environment.queueUrl),
   migration,
-  direction: 'forward',
   shards: Number(process.env[environment.shards] ?? defaultShards),
   telemetry,
   signal: stop.signal,

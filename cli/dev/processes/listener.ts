@@ -1,4 +1,4 @@
-import { listen } from '../../../functions/listener/build.ts';
+import { listenToBoth } from '../../../functions/listener/both.ts';
 import { setting } from '../../../functions/settings.ts';
 import { defaultShards, environment } from '../../../infra/contract.ts';
 import { createSqsClient } from '../../../infra/sqs/client.ts';
@@ -6,11 +6,10 @@ import { loadMigration } from '../../migration-folder.ts';
 import { serve } from '../worker-process.ts';
 
 await serve(async ({ folder, telemetry, signal, ready }) => {
-  await listen({
+  await listenToBoth({
     client: createSqsClient(),
     queueUrl: setting(environment.queueUrl),
     migration: await loadMigration(folder),
-    direction: 'forward',
     shards: defaultShards,
     telemetry,
     signal,

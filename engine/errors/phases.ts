@@ -1,0 +1,26 @@
+import type { ErrorEntry } from './entry.ts';
+
+/** Errors of arming and of changes of the phase; see `engine/errors.ts`. */
+export const phaseErrors = {
+  LS_NO_WAY_BACK: {
+    meaning: 'Nothing was changed. The migration can be followed, but not be cut over.',
+    remedy: 'Declare `reverse` in migration.ts: its views, sources and targets, and the guards of both sides.',
+    exitCode: 2,
+  },
+  LS_ARM_LOCKED: {
+    meaning:
+      'Nothing was changed: arming is one transaction, and it was rolled back. Writers waited a second at most each time.',
+    remedy: 'End the transactions that the message names, or wait for them, and run `lockstep arm` again.',
+    exitCode: 2,
+  },
+  LS_PHASE_REFUSED: {
+    meaning: 'Nothing was changed: the phase is as it was.',
+    remedy: '`lockstep status` shows the phase. Forward can be cut over; reverse can be rolled back or completed.',
+    exitCode: 1,
+  },
+  LS_UNCONFIRMED: {
+    meaning: 'Nothing was changed.',
+    remedy: 'Confirm when asked, or give --yes where nobody can be asked (a script, a pipeline).',
+    exitCode: 2,
+  },
+} as const satisfies Record<string, ErrorEntry>;

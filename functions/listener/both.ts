@@ -1,0 +1,67 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isOutage } from '../../engine/capture/supervise.ts';
+import type { DirectionName } from '../../engine/migration/contract.ts';
+import { type Arming, readArming } from '../../engine/phases/arming.ts';
+import { type Database, openDatabase } from '../../infra/postgres/database.ts';
+import { type ListenerParts, listen } from './build.ts';
+
+export interface BothParts extends Omit<ListenerParts, 'direction' | 'onCapturing'> {
+  /** Called for each direction when its changes begin to flow, and again after an outage. */
+  readonly onCapturing?: (direction: DirectionName) => void;
+}
+
+/** How soon after `arm` the way back is captured. */
+const lookEveryMs = 1_000;
+
+/**
+ * The listeners of a migration: of the forward direction from the start, of the reverse one once it is armed, both until
+ * `signal` aborts or the migration is complete. Both are needed whichever is active: the slot of the other must be moved
+ * on as well, or WAL piles up behind it.
+ *
+ * @throws what `listen` throws for either; then the other has ended too.
+ */
+export async function listenToBoth(parts: BothParts): Promise<void> {
+  const ending = new AbortController();
+  const signal = AbortSignal.any([parts.signal, ending.signal]);
+  const start = async (direction: DirectionName) => {
+    try {
+      await listen({ ...parts, direction, signal, onCapturing: () => parts.onCapturing?.(direction) });
+    } finally {
+      ending.abort();
+    }
+  };
+  const forward = start('forward');
+  let reverse: Promise<void> | undefined;
+  const watch = async () => {
+    try {
+      await using stack = new AsyncDisposableStack();
+      let database: Database | undefined;
+      const look = async (): Promise<Partial<Arming>> => {
+        database ??= stack.use(await open(parts));
+        return await readArming(database.pool);
+      };
+      while (!signal.aborted) {
+        const { phase, armed } = await look().catch(unlessOutage);
+        if (phase === 'complete') return;
+        if (armed && parts.migration.reverse) reverse ??= start('reverse');
+        await delay(lookEveryMs, undefined, { signal }).catch(() => undefined);
+      }
+    } finally {
+      ending.abort();
+    }
+  };
+  const results = await Promise.allSettled([forward, watch().then(() => reverse)]);
+  // Its own error would be lost if watching had failed first.
+  results.push(...(await Promise.allSettled([reverse])));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (failed) throw failed.reason;
+}
+
+const open = ({ env, telemetry }: BothParts): Promise<Database> =>
+  openDatabase({ applicationName: 'lockstep listener', max: 1, telemetry, ...(env && { env }) });
+
+/** While the database is away nothing is known, and nothing is started. */
+function unlessOutage(error: unknown): Partial<Arming> {
+  if (isOutage(error)) return {};
+  throw error;
+}
