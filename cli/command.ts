@@ -30,9 +30,25 @@ export interface CommandSpec<Options> extends LogSettings {
   run(context: Context, options: Options): Promise<Answer>;
 }
 
+/** Commands that are typed with a word before them: `lockstep rollback plan`. */
+export interface CommandGroup {
+  readonly name: string;
+  readonly summary: string;
+  // `never`: each has options of its own, which only `addCommand` hands to it.
+  readonly commands: readonly CommandSpec<never>[];
+}
+
 interface CommonOptions {
   readonly json?: true;
   readonly migration: string;
+}
+
+/** Adds a group with its commands. */
+export function addGroup(program: Command, group: CommandGroup): void {
+  const parent = program.command(group.name).description(group.summary).helpCommand(false);
+  const examples = group.commands.flatMap((spec) => spec.examples);
+  parent.addHelpText('after', examplesText(examples));
+  for (const spec of group.commands) addCommand(parent, spec);
 }
 
 /** Adds a command with the options that all of them have. Whatever it throws becomes a message and an exit code. */
@@ -46,7 +62,7 @@ export function addCommand<Options>(program: Command, spec: CommandSpec<Options>
         .default(defaultFolder, 'sql')
         .argParser((dir) => resolve(dir)),
     )
-    .addHelpText('after', examples(spec));
+    .addHelpText('after', examplesText(spec.examples));
   spec.configure(command);
   command.action(async (options: Options & CommonOptions) => {
     const output = createOutput(options.json === true);
@@ -61,7 +77,7 @@ export function addCommand<Options>(program: Command, spec: CommandSpec<Options>
   });
 }
 
-function examples({ examples }: Pick<CommandSpec<never>, 'examples'>): string {
+function examplesText(examples: CommandSpec<never>['examples']): string {
   const width = Math.max(...examples.map(([line]) => line.length));
   return `\nExamples:\n${examples.map(([line, what]) => `  $ lockstep ${line.padEnd(width)}  ${what}`).join('\n')}`;
 }

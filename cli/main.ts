@@ -1,9 +1,9 @@
 import { Command, CommanderError } from 'commander';
-import { addCommand, type CommandSpec } from './command.ts';
+import { addCommand, addGroup, type CommandGroup, type CommandSpec } from './command.ts';
 import { tolerateClosedOutput } from './output.ts';
 
 /** In the order of the help. Each is loaded when it is typed: what it needs takes most of the time of a short command. */
-const commands: Readonly<Record<string, () => Promise<CommandSpec<never>>>> = {
+const commands: Readonly<Record<string, () => Promise<CommandSpec<never> | CommandGroup>>> = {
   dev: async () => (await import('./commands/dev.ts')).dev,
   migrate: async () => (await import('./commands/migrate.ts')).migrate,
   listen: async () => (await import('./commands/listen.ts')).listen,
@@ -14,6 +14,9 @@ const commands: Readonly<Record<string, () => Promise<CommandSpec<never>>>> = {
   wait: async () => (await import('./commands/wait.ts')).wait,
   validate: async () => (await import('./commands/validate.ts')).validate,
   retry: async () => (await import('./commands/retry.ts')).retry,
+  arm: async () => (await import('./commands/arm.ts')).arm,
+  cutover: async () => (await import('./commands/cutover.ts')).cutover,
+  rollback: async () => (await import('./commands/rollback.ts')).rollback,
 };
 
 const environment = `
@@ -35,7 +38,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     .addHelpText('after', environment)
     .exitOverride();
   const typed = commands[argv[0] ?? ''];
-  for (const load of typed ? [typed] : Object.values(commands)) addCommand(program, await load());
+  for (const load of typed ? [typed] : Object.values(commands)) {
+    const command = await load();
+    if ('commands' in command) addGroup(program, command);
+    else addCommand(program, command);
+  }
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {

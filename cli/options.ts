@@ -19,6 +19,16 @@ export function seconds(text: string): number {
   throw new InvalidArgumentError('It must be a number of seconds above 0.');
 }
 
+const unitsMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+
+/** A time with its unit (`200ms`, `5s`, `30m`, `24h`), as milliseconds; without one, seconds. */
+export function duration(text: string): number {
+  const [, value, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
+  const ms = Number(value) * unitsMs[(unit ?? 's') as keyof typeof unitsMs];
+  if (ms >= 1) return ms;
+  throw new InvalidArgumentError('It must be a time above 0, such as 200ms, 5s, 30m or 24h.');
+}
+
 export function percent(text: string): number {
   const value = Number(text);
   if (/^\d+(\.\d+)?$/.test(text) && value > 0 && value < 100) return value;

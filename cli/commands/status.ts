@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import type { WalSample } from '../../engine/status/health.ts';
-import { readPhase } from '../../engine/status/phase.ts';
+import { shownDirection } from '../../engine/status/phase.ts';
 import { readStatus } from '../../engine/status/status.ts';
 import type { Answer, CommandSpec, Context } from '../command.ts';
 import { openFor } from '../database.ts';
@@ -41,8 +41,7 @@ export const status: CommandSpec<Options> = {
 const clearScreen = '\x1b[H\x1b[2J';
 
 async function show({ output }: Context, pool: pg.Pool, before: WalSample | undefined, watch: boolean) {
-  const direction = (await readPhase(pool)) === 'reverse' ? 'reverse' : 'forward';
-  const { status, sample } = await readStatus(pool, direction, before);
+  const { status, sample } = await readStatus(pool, await shownDirection(pool), before);
   const clear = watch && process.stdout.isTTY ? clearScreen : '';
   output.print({ event: 'status', ...status }, clear + statusText(status));
   const answer: Answer = status.findings.some(({ level }) => level === 'broken') ? 1 : 0;

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Migration } from '../../engine/migration/contract.ts';
 import type { DevTraffic } from '../../engine/migration/dev.ts';
-import type { LoadedDirection } from '../../engine/migration/load.ts';
 import { loadDirection } from '../../engine/migration/load.ts';
+import { shownDirection } from '../../engine/status/phase.ts';
 import { readStatus } from '../../engine/status/status.ts';
 import type { Telemetry } from '../../engine/telemetry.ts';
 import { validate } from '../../engine/validate/validate.ts';
@@ -9,7 +10,7 @@ import { passBarrier } from '../../engine/wait/barrier.ts';
 import { openDatabase } from '../../infra/postgres/database.ts';
 import type { Answer, Context } from '../command.ts';
 import { removeMachine, writeMachine } from '../machine-file.ts';
-import { loadMigration } from '../migration-folder.ts';
+import { directionOf, loadMigration } from '../migration-folder.ts';
 import { createLiveText, type LiveText } from '../text/live.ts';
 import { loadHooks } from './hooks.ts';
 import { liveLines } from './live-lines.ts';
@@ -33,7 +34,7 @@ export interface DevOptions {
 interface Session {
   readonly context: Context;
   readonly machine: Machine;
-  readonly loaded: LoadedDirection;
+  readonly migration: Migration;
   readonly tally: Tally;
   readonly traffic: DevTraffic | undefined;
   readonly live: LiveText;
@@ -69,7 +70,6 @@ export async function runDev(context: Context, options: DevOptions): Promise<Ans
     { event: 'ready', databaseUrl, queueUrl, endpoint, dashboardUrl },
     `ready\n  database   ${databaseUrl}\n  queue      ${queueUrl}\n  dashboard  ${dashboardUrl}`,
   );
-  const loaded = await loadDirection(machine.database.pool, 'forward', migration.forward);
   const users = parts.use(
     await openDatabase({ applicationName: `${migration.name} users`, env: machineEnv(machine), telemetry, max: 8 }),
   );
@@ -83,7 +83,7 @@ export async function runDev(context: Context, options: DevOptions): Promise<Ans
         })
       : undefined;
   parts.defer(async () => void (await traffic?.stop()));
-  const session: Session = { context, machine, loaded, tally, traffic, live };
+  const session: Session = { context, machine, migration, tally, traffic, live };
   return await Promise.race([machine.broken, follow(session, signal, options.duration)]);
 }
 
@@ -108,7 +108,8 @@ async function follow(session: Session, signal: AbortSignal, durationMs: number 
     await delay(durationMs ?? 2 ** 31 - 1, undefined, { signal }).catch(() => {});
     await traffic?.stop();
     if (signal.aborted || durationMs === undefined) return 0;
-    await passBarrier({ db: machine.database.pool, direction: 'forward', timeoutMs: drainMs, signal });
+    const { pool } = machine.database;
+    await passBarrier({ db: pool, direction: await shownDirection(pool), timeoutMs: drainMs, signal });
   } finally {
     watching.abort();
     await shown;
@@ -120,7 +121,8 @@ async function follow(session: Session, signal: AbortSignal, durationMs: number 
 
 async function watch({ machine, tally, traffic, live }: Session, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    const { status } = await readStatus(machine.database.pool, 'forward');
+    const { pool } = machine.database;
+    const { status } = await readStatus(pool, await shownDirection(pool));
     live.show({ event: 'progress', ...progressOf(status, tally, traffic) }, liveLines(status, tally, traffic?.counts));
     await delay(showEveryMs, undefined, { signal }).catch(() => {});
   }
@@ -141,12 +143,14 @@ function progressOf(
 }
 
 async function conclude(
-  { machine, loaded, tally, traffic }: Session,
+  { machine, migration, tally, traffic }: Session,
   { output, signal, telemetry }: Context,
 ): Promise<Answer> {
   const { pool } = machine.database;
+  const direction = await shownDirection(pool);
+  const loaded = await loadDirection(pool, direction, directionOf(migration, direction));
   const report = await validate({ pool, loaded, telemetry, signal });
-  const { status } = await readStatus(pool, 'forward');
+  const { status } = await readStatus(pool, direction);
   const summary = summarize(report, status, tally, traffic?.counts);
   output.print({ event: 'summary', ...summary }, summaryText(summary));
   return report.agrees ? 0 : 1;

@@ -5,7 +5,7 @@ import { bytesText, countText, durationText } from './units.ts';
 /** The state of a migration for people, a few lines. */
 export function statusText(status: Status): string {
   const lines = [
-    ['phase', status.phase],
+    ['phase', `${status.phase}${status.armed ? ', armed' : ''}`],
     ['lag', lagText(status)],
     ['slot', slotText(status)],
     ['listener', status.listener ? `seen ${durationText(status.listener.seenSecondsAgo)} ago` : 'never seen'],

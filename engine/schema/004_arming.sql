@@ -30,7 +30,8 @@ CREATE TABLE lockstep.touched (
   PRIMARY KEY (direction, target, scope)
 ) WITH (fillfactor = 70);
 -- Whatever a transaction below this one wrote can be seen by every snapshot of the validation.
-ALTER TABLE lockstep.validation ADD COLUMN sees_below xid8 DEFAULT pg_snapshot_xmin(pg_current_snapshot());
+ALTER TABLE lockstep.validation ADD COLUMN sees_below xid8;
+ALTER TABLE lockstep.validation ALTER COLUMN sees_below SET DEFAULT pg_snapshot_xmin(pg_current_snapshot());
 
 -- Locks armed tables against writers; readers and checks of foreign keys go on. In the order given.
 CREATE FUNCTION lockstep.lock_tables(relations oid[]) RETURNS void

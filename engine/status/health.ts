@@ -44,8 +44,14 @@ export function findings(
   inFlight: { readonly messages: number; readonly oldestAgeMs: number },
   quarantine: readonly QuarantineGroup[],
   untilLost: number | undefined,
+  /** Of the direction that is not active, once the way back is armed: its slot must be moved on as well. */
+  otherStream?: StreamState,
 ): Finding[] {
-  const found = [...slotFindings(stream), ...durationFindings(inFlight, untilLost)];
+  const found = [
+    ...slotFindings(stream),
+    ...(otherStream ? slotFindings(otherStream) : []),
+    ...durationFindings(inFlight, untilLost),
+  ];
   const scopes = quarantine.reduce((sum, group) => sum + group.scopes, 0);
   if (scopes > 0) {
     const text = `${scopes} scopes are in quarantine. Mend their data; a merge that succeeds releases them, and \`lockstep retry\` asks for one.`;
@@ -54,7 +60,8 @@ export function findings(
   return found.sort((a, b) => (a.level === b.level ? 0 : a.level === 'broken' ? -1 : 1));
 }
 
-function slotFindings({ slot, slotName, listenerSeenAtMs }: StreamState): Finding[] {
+/** What is wrong with a slot and its listener. */
+export function slotFindings({ slot, slotName, listenerSeenAtMs }: StreamState): Finding[] {
   if (slotName === undefined || listenerSeenAtMs === undefined) {
     return [{ level: 'attention', text: 'The listener has never run: nothing is captured. Start `lockstep listen`.' }];
   }

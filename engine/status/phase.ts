@@ -28,3 +28,8 @@ export async function activeDirection(db: Queryable): Promise<DirectionName> {
   if (phase === 'complete') throw new LockstepError('LS_COMPLETE', 'The migration of this database is complete.');
   return phase;
 }
+
+/** The direction that a status is about: the active one, or, when there is none any more, the first. */
+export async function shownDirection(db: Queryable): Promise<DirectionName> {
+  return (await readPhase(db)) === 'reverse' ? 'reverse' : 'forward';
+}

@@ -2,6 +2,7 @@ import { type BackfillProgress, readBackfill } from '../backfill/record.ts';
 import { readInFlight } from '../ledger/watermark.ts';
 import { formatLsn } from '../lsn.ts';
 import type { DirectionName } from '../migration/contract.ts';
+import { readArming } from '../phases/arming.ts';
 import type { Phase } from '../phases/transitions.ts';
 import type { Queryable } from '../text-query.ts';
 import { type Finding, findings, lagSeconds, secondsUntilLost, type WalSample, walRate } from './health.ts';
@@ -17,6 +18,8 @@ import {
 
 export interface Status {
   readonly phase: Phase;
+  /** Whether the way back is prepared. */
+  readonly armed: boolean;
   readonly direction: DirectionName;
   readonly lag: {
     /** WAL that has been written and not been sent to the queue. */
@@ -50,6 +53,8 @@ export async function readStatus(
   before?: WalSample,
 ): Promise<{ status: Status; sample: WalSample }> {
   const phase = await readPhase(db);
+  const { armed } = await readArming(db);
+  const otherStream = armed && phase !== 'complete' ? await readStream(db, opposite(direction)) : undefined;
   const stream = await readStream(db, direction);
   const inFlight = await readInFlight(db, direction);
   const quarantine = await readQuarantineGroups(db, direction);
@@ -57,6 +62,7 @@ export async function readStatus(
   const untilLost = stream.slot && secondsUntilLost(stream.slot, walRate(before, sample));
   const status: Status = {
     phase,
+    armed,
     direction,
     lag: { bytes: stream.slot?.unconfirmedBytes ?? null, seconds: lagSeconds(stream, inFlight.oldestAgeMs) },
     slot: stream.slot ? { ...stream.slot, secondsUntilLost: untilLost ?? null } : null,
@@ -73,7 +79,9 @@ export async function readStatus(
     backfill: await readBackfill(db, direction),
     quarantine,
     validation: (await readLastValidation(db, direction)) ?? null,
-    findings: findings(stream, inFlight, quarantine, untilLost),
+    findings: findings(stream, inFlight, quarantine, untilLost, otherStream),
   };
   return { status, sample };
 }
+
+const opposite = (direction: DirectionName): DirectionName => (direction === 'forward' ? 'reverse' : 'forward');

@@ -5,7 +5,20 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { bin, checkout, lockstep, older, run } from './lockstep.ts';
 
-const commands = ['dev', 'migrate', 'listen', 'apply', 'backfill', 'status', 'wait', 'validate', 'retry'];
+const commands = [
+  'dev',
+  'migrate',
+  'listen',
+  'apply',
+  'backfill',
+  'status',
+  'wait',
+  'validate',
+  'retry',
+  'arm',
+  'cutover',
+  'rollback',
+];
 const unreachable = 'postgresql://me:s3cr3t@127.0.0.1:1/db';
 
 test('npx finds this checkout, in any of its folders, without asking a registry', async () => {

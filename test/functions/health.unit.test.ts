@@ -20,6 +20,7 @@ const slot = {
 } as const;
 const status: Status = {
   phase: 'forward',
+  armed: false,
   direction: 'forward',
   lag: { bytes: 100, seconds: 0 },
   slot,
