@@ -125,6 +125,7 @@ export async function switchDirection(options: SwitchOptions): Promise<SwitchOut
     };
     const left = await prepare(context, options.deadlineMs ?? Date.now() + prepareMs);
     if (left !== undefined) return left;
+    await context.failpoints('switch.prepared');
     const outcome = await attemptUntilLocked(context, telemetry);
     if (outcome.outcome === 'switched') await note(context, outcome.pauseMs);
     return outcome;

@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { expect } from 'vitest';
 import { loadDirection } from '../../engine/migration/load.ts';
 import { arm } from '../../engine/phases/arm.ts';
@@ -15,6 +16,8 @@ import { libraryTemplate } from '../support/library.ts';
 export interface Library extends World {
   /** Arms, and waits until the way back is captured. */
   arm(): Promise<void>;
+  /** Waits until a listener captures the way back. */
+  captured(): Promise<void>;
   /** Compares everything; fails when it does not agree. */
   validate(): Promise<void>;
   change(change: 'cutover' | 'rollback', options?: Partial<SwitchOptions>): Promise<SwitchOutcome>;
@@ -37,11 +40,15 @@ export async function stillLibrary(people = 20): Promise<Library> {
     const name = await activeDirection(pool);
     return loadDirection(pool, name, migration[name] as typeof migration.forward);
   };
+  const captured = async () => {
+    await eventually(async () => (await readStream(pool, 'reverse')).slot?.active, { timeoutMs: 20_000 });
+  };
   return {
     ...world,
+    captured,
     async arm() {
       await arm({ client: await world.database.client(), migration, telemetry: silent });
-      await eventually(async () => (await readStream(pool, 'reverse')).slot?.active, { timeoutMs: 20_000 });
+      await captured();
     },
     async validate() {
       const report = await validate({ pool, loaded: await active(), telemetry: silent });
@@ -66,4 +73,22 @@ export async function startLibrary(people?: number): Promise<Library> {
   await library.settle();
   const parts = started.move();
   return { ...library, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+/** All that a cutover could leave behind: objects and their states, flags, phase and history. */
+export async function catalogs(pool: pg.Pool): Promise<unknown> {
+  const queries = {
+    relations: 'SELECT oid, relname, relkind, relowner, relacl::text, relhastriggers FROM pg_class WHERE relnamespace <> 99 ORDER BY oid',
+    columns: 'SELECT attrelid, attname, atttypid, attnotnull, attacl::text FROM pg_attribute WHERE attrelid > 16000 ORDER BY 1, 2',
+    triggers: 'SELECT oid, tgrelid, tgname, tgenabled FROM pg_trigger ORDER BY oid',
+    functions: 'SELECT oid, proname, proacl::text, prosrc FROM pg_proc WHERE oid > 16000 ORDER BY oid',
+    constraints: 'SELECT oid, conname, conrelid FROM pg_constraint WHERE oid > 16000 ORDER BY oid',
+    publications: 'SELECT * FROM pg_publication_tables ORDER BY pubname, schemaname, tablename',
+    settings: 'SELECT * FROM library.settings',
+    phase: 'SELECT phase, changed_at::text FROM lockstep.phase',
+    changes: 'SELECT * FROM lockstep.phase_change',
+  };
+  const found: Record<string, unknown> = {};
+  for (const [name, query] of Object.entries(queries)) found[name] = (await pool.query(query)).rows;
+  return found;
 }
