@@ -7,7 +7,7 @@ import { type Action, transact } from './traffic/transaction.ts';
 
 export interface TrafficOptions {
   /** Of the application: it may write the legacy tables. As many connections as `clients` are used. */
-  readonly pool: Pool;
+  readonly pool: Pick<Pool, 'connect'>;
   readonly transactionsPerSecond: number;
   /** Connections that work at once. Default 4. */
   readonly clients?: number;

@@ -11,7 +11,7 @@ export interface Random {
 
 /** @param stream tells apart sequences of one seed. */
 export function random(seed: number, stream: number): Random {
-  const next = mulberry32(Math.imul(seed, 0x9e37_79b1) ^ Math.imul(stream + 1, 0x85eb_ca6b));
+  const next = sfc32(seed, stream);
   const below = (limit: number) => Math.floor(next() * limit);
   return {
     below,
@@ -29,13 +29,22 @@ export function random(seed: number, stream: number): Random {
   };
 }
 
-/** A small generator with 32 bits of state, even enough for traffic: https://github.com/bryc/code/blob/master/jshash/PRNGs.md */
-function mulberry32(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b_79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+const warmUps = 12;
+
+/**
+ * Chris Doty-Humphrey's sfc32. Its 128 bits of state hold seed and stream whole: with fewer, two transactions of one run come
+ * upon the same state after some ten thousand, and give their rows the same ids. https://pracrand.sourceforge.net/
+ */
+function sfc32(seed: number, stream: number): () => number {
+  let [a, b, c, counter] = [seed | 0, stream | 0, Math.floor(stream / 2 ** 32) | 0, 1];
+  const next = () => {
+    const mixed = (((a + b) | 0) + counter) | 0;
+    counter = (counter + 1) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = (((c << 21) | (c >>> 11)) + mixed) | 0;
+    return (mixed >>> 0) / 2 ** 32;
   };
+  for (let left = warmUps; left > 0; left--) next();
+  return next;
 }

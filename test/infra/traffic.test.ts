@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { Pool } from 'pg';
 import { expect, test } from 'vitest';
 import { seedLegacy } from '../../sql/seed.ts';
 import { peopleActions } from '../../sql/traffic/people.ts';
@@ -11,7 +12,7 @@ import { eventually } from '../support/eventually.ts';
 
 const legacy = {
   name: 'legacy_seeded_for_traffic',
-  build: async (pool: Parameters<typeof startTraffic>[0]['pool']) => {
+  build: async (pool: Pool) => {
     await pool.query(await readFile(new URL('../../sql/000_legacy_schema.sql', import.meta.url), 'utf8'));
     const client = await pool.connect();
     await seedLegacy(client, { users: 30 });
