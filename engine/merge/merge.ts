@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { LoadedDirection, LoadedTarget, ParentKey } from '../migration/load.ts';
 import { type Extent, extentOfScopes } from './predicate.ts';
 import { byTarget, type ScopeRef, targetNamed } from './scopes.ts';
-import { deleteSql, type MergeRow, mergeSql } from './statements.ts';
+import { anyDifferenceSql, deleteSql, type MergeRow, mergeSql } from './statements.ts';
 import { prepared } from './transaction.ts';
 
 /** A scope that was merged except for rows whose parent row is not in its target. */
@@ -47,9 +47,14 @@ async function upsert(
   extent: Extent,
   result: MergeResult,
 ): Promise<string[][]> {
-  const text = mergeSql(target, extent);
   // A range is large enough to be planned for what it is.
-  const query = extent.shape === 'scopes' ? prepared(text) : { text };
+  const asQuery = (text: string) => (extent.shape === 'scopes' ? prepared(text) : { text });
+  if (target.writes === 'columns') {
+    const query = asQuery(anyDifferenceSql(target, extent));
+    const { rows } = await client.query<{ differs: boolean }>({ ...query, values: [...extent.parameters] });
+    if (rows[0]?.differs === false) return [];
+  }
+  const query = asQuery(mergeSql(target, extent));
   const { rows } = await client.query<MergeRow>({ ...query, values: [...extent.parameters] });
   const row = rows[0];
   if (!row) throw new Error(`merge of ${target.name} answered nothing`);

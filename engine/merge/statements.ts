@@ -167,6 +167,17 @@ SELECT (SELECT count(*) FROM inserted)::text AS inserted,
 }
 
 /**
+ * Whether a merge of a shared table would write anything. Asked first, a merge that has nothing to write takes no lock
+ * that a lock against writers would stop: so a table that a direction both reads and writes can be locked at a change of
+ * the direction, and what is in flight of it still be finished.
+ */
+export function anyDifferenceSql(target: LoadedTarget, extent: Extent): string {
+  return `SELECT EXISTS (
+  SELECT FROM ${quoteRelation(target.view)} v JOIN ${quoteRelation(target.relation)} t ON ${equalColumns('t', 'v', target.key)}
+  WHERE ${extent.where('v')} AND ${differs(target, 't', 'v')}) AS differs`;
+}
+
+/**
  * Deletes doomed rows by key, if they are still in the extent. Parameters: the extent's, then one array per key column.
  */
 export function deleteSql(target: LoadedTarget, extent: Extent): string {

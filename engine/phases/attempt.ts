@@ -188,34 +188,34 @@ async function anyInFlight(pool: pg.Pool, direction: DirectionName): Promise<boo
   return (await textRows<{ any: string }>(pool, anyInFlightSql, [direction]))[0]?.any === 't';
 }
 
-/** How long a change of a shared table that has slipped in may take to be captured. */
-const slipMs = 50;
+/** How long what has slipped in may take to be finished, before the lock is let go. */
+const slipMs = 250;
 
 /**
- * Locks the shared tables at a moment in which nothing of them is in flight: lock, look, and if something has slipped in
- * between the drain and the lock, let go, drain again, and try once more.
+ * Locks the shared tables and waits until nothing is in flight any more. Merges that have nothing to write into a shared
+ * table are not held up by the lock; if one is, because a change that matters has slipped in between the drain and the
+ * lock, the lock is let go, everything drained again, and the lock tried once more.
  */
 async function lockShared(context: SwitchContext, pause: Pause, shared: readonly Relation[]): Promise<void> {
-  const { client, pool, ending } = context;
+  const { client } = context;
   for (;;) {
     await client.query('SAVEPOINT shared');
     await lock(context, pause, shared);
-    if (await isQuiet(pool, ending.name, pause)) return;
+    if (await isDrained(context, pause)) return;
     await client.query('ROLLBACK TO SAVEPOINT shared');
     await drain(context, pause);
   }
 }
 
-/** Whether, once everything committed is captured, nothing of it is in flight. */
-async function isQuiet(pool: pg.Pool, direction: DirectionName, pause: Pause): Promise<boolean> {
+/** Whether everything that has been committed is applied soon. */
+async function isDrained({ pool, ending }: SwitchContext, pause: Pause): Promise<boolean> {
   const lsn = await raiseBarrier(pool);
   const untilMs = performance.now() + slipMs;
   for (;;) {
-    const { captured } = await isApplied(pool, direction, lsn);
-    if (captured) return !(await anyInFlight(pool, direction));
-    pause.check('the listener had not read everything that was committed');
-    // Something of it may be in hand, waiting for the lock that we hold.
-    if (performance.now() > untilMs && (await anyInFlight(pool, direction))) return false;
+    const { captured, applied } = await isApplied(pool, ending.name, lsn);
+    if (applied && !(await anyInFlight(pool, ending.name))) return true;
+    pause.check(captured ? 'messages were still in flight' : 'the listener had not read everything that was committed');
+    if (captured && performance.now() > untilMs) return false;
     await new Promise((resolve) => setTimeout(resolve, firstPollMs));
   }
 }

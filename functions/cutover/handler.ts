@@ -11,7 +11,10 @@ const payloadSchema = z.strictObject({
   change: z.enum(['cutover', 'rollback']).default('cutover'),
   dryRun: z.boolean().default(false),
   maxPauseMs: z.int().min(50).max(60_000).default(5_000),
-  validatedWithinSeconds: z.int().min(1).default(24 * 60 * 60),
+  validatedWithinSeconds: z
+    .int()
+    .min(1)
+    .default(24 * 60 * 60),
 });
 
 export interface CutoverHandlerOptions {

@@ -43,11 +43,15 @@ test('a transaction whose snapshot is older than the cutover is refused as well,
   const old = await database.client();
   await old.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM library.people');
   expect(await library.change('cutover')).toMatchObject({ outcome: 'switched' });
-  await expect(old.query("INSERT INTO library.loans VALUES (900, 1, 'late', NULL)")).rejects.toMatchObject({ code: 'LS001' });
+  await expect(old.query("INSERT INTO library.loans VALUES (900, 1, 'late', NULL)")).rejects.toMatchObject({
+    code: 'LS001',
+  });
   await old.query('ROLLBACK');
   // Saying so is not enough: only a role that keeps the ledger is believed.
   await app.query('CREATE ROLE lockstep_test_app').catch(() => undefined);
-  await app.query('GRANT USAGE ON SCHEMA library TO lockstep_test_app; GRANT ALL ON ALL TABLES IN SCHEMA library TO lockstep_test_app');
+  await app.query(
+    'GRANT USAGE ON SCHEMA library TO lockstep_test_app; GRANT ALL ON ALL TABLES IN SCHEMA library TO lockstep_test_app',
+  );
   await expect(
     app.query("BEGIN; SET LOCAL ROLE lockstep_test_app; SET LOCAL lockstep.applier = 'on'; TRUNCATE library.loans"),
   ).rejects.toMatchObject({ code: 'LS001' });

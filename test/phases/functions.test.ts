@@ -25,17 +25,25 @@ test('both functions: dry run, done, done before, a part of it, and back', async
     continue: false,
   });
   deadLetters = 0;
-  expect(await cutover({ dryRun: true }, invocation)).toEqual({ change: 'cutover', outcome: 'possible', continue: false });
+  expect(await cutover({ dryRun: true }, invocation)).toEqual({
+    change: 'cutover',
+    outcome: 'possible',
+    continue: false,
+  });
   expect(await cutover(null, invocation)).toMatchObject({ outcome: 'switched', phase: 'reverse', continue: false });
   expect(await cutover(undefined, invocation)).toMatchObject({ outcome: 'already', phase: 'reverse' });
 
   // What only the normalized side can hold, and what someone has broken on the side that is kept warm.
   await app.query('UPDATE library.borrowings SET stars = 5 WHERE id = 3');
   await library.settle();
-  await app.query("SET lockstep.applier = 'on'; UPDATE library.loans SET note = 'broken' WHERE id IN (4, 5); RESET lockstep.applier");
+  await app.query(
+    "SET lockstep.applier = 'on'; UPDATE library.loans SET note = 'broken' WHERE id IN (4, 5); RESET lockstep.applier",
+  );
   expect(await sync({ dryRun: true }, invocation)).toEqual({
     outcome: 'planned',
-    departures: [{ target: 'loans', kind: 'different', column: 'note', rows: 2, examples: [['4'], ['5']] }],
+    departures: [
+      { target: 'loans', kind: 'different', column: 'note', rows: 2, examples: expect.arrayContaining([['4'], ['5']]) },
+    ],
     losses: [
       {
         target: 'borrowings',

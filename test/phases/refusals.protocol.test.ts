@@ -97,8 +97,12 @@ test('a row that someone has damaged since the last validation stops the cutover
     refusals: [{ name: 'drift', reason: expect.stringContaining('borrowings (7) different in remark') }],
   });
   // A trigger that is not even asked when a replica writes would have missed it.
-  await app.query('UPDATE library.borrowings b SET remark = l.note FROM library.loans l WHERE l.id = b.id AND b.id = 7');
-  await app.query('BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM library.borrowings WHERE id = 8; COMMIT');
+  await app.query(
+    'UPDATE library.borrowings b SET remark = l.note FROM library.loans l WHERE l.id = b.id AND b.id = 7',
+  );
+  await app.query(
+    'BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM library.borrowings WHERE id = 8; COMMIT',
+  );
   expect(await library.change('cutover')).toMatchObject({
     outcome: 'aborted',
     refusals: [{ name: 'drift', reason: expect.stringContaining('borrowings (8) missing') }],

@@ -5,9 +5,11 @@ import { startApplying, startListening } from '../e2e/world.ts';
 import { catalogs, type Library, startLibrary, stillLibrary } from './world.ts';
 
 /** Longer and heavier: LOCKSTEP_TEST_TRAFFIC_SECONDS. */
-const secondsEachWay = Number(process.env.LOCKSTEP_TEST_TRAFFIC_SECONDS ?? 2);
+const secondsEachWay = Number(process.env.LOCKSTEP_TEST_TRAFFIC_SECONDS ?? 1);
 const clients = 8;
 const transactionsPerSecond = 200;
+/** Many enough that a scope is quiet for a while: what changes all the time cannot be proved to agree. */
+const people = 3_000;
 
 /** What one client has seen committed, by table: the ids that it has inserted. */
 interface Log {
@@ -38,6 +40,10 @@ class Application {
     this.#running.push(this.#read(await library.database.client()));
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort();
     await Promise.all(this.#running);
@@ -51,7 +57,7 @@ class Application {
       const side = this.#side;
       const startedMs = performance.now();
       try {
-        const person = 1 + (id % 20);
+        const person = 1 + ((id * 7) % people);
         await client.query('BEGIN');
         await client.query(`UPDATE library.people SET name = 'seen ${id}' WHERE id = ${person}`);
         await client.query(`INSERT INTO library.${side} (id, person_id, title) VALUES (${id}, ${person}, 'new')`);
@@ -96,10 +102,12 @@ async function missing(library: Library, table: string, ids: readonly number[]):
   return rows;
 }
 
-test('200 transactions a second from 8 clients, cut over and back: none is lost or on the wrong side, no reader waits', async () => {
-  await using library = await startLibrary();
+test('200 transactions a second from 8 clients, cut over and back: none is lost or on the wrong side, no reader waits', {
+  timeout: 180_000,
+}, async () => {
+  await using library = await startLibrary(people);
   await library.arm();
-  const application = new Application('loans', 10_000);
+  await using application = new Application('loans', 100_000);
   await application.start(library);
   const pauses: number[] = [];
   for (const change of ['cutover', 'rollback'] as const) {
@@ -108,8 +116,8 @@ test('200 transactions a second from 8 clients, cut over and back: none is lost 
     const result = await library.change(change, { limits: { transactionAgeMs: 10_000, lagMs: 30_000 } });
     if (result.outcome !== 'switched') throw new Error(JSON.stringify(result));
     pauses.push(result.pauseMs);
-    // biome-ignore lint/suspicious/noConsole: the pause is what this test is about.
-    console.log(`${change}: writers waited ${Math.round(result.pauseMs)} ms, ${result.scopesCompared} scopes compared, ${result.attempts} attempts`);
+    // The pause is what this test is about.
+    process.stderr.write(`${change}: writers waited ${Math.round(result.pauseMs)} ms, attempts ${result.attempts}\n`);
   }
   await after(secondsEachWay * 500);
   await application.stop();
@@ -121,7 +129,7 @@ test('200 transactions a second from 8 clients, cut over and back: none is lost 
     expect(await missing(library, table, [...loans, ...borrowings])).toEqual([]);
   }
   const { rows } = await library.app.query(
-    'SELECT count(*)::int AS count FROM library.loans FULL JOIN library.borrowings USING (id) WHERE id >= 10000',
+    'SELECT count(*)::int AS count FROM library.loans FULL JOIN library.borrowings USING (id) WHERE id >= 100000',
   );
   expect(rows).toEqual([{ count: loans.length + borrowings.length }]);
   // A machine that does a dozen other things at once is not what the bound of a second is about; the product's is 5 s.

@@ -78,8 +78,10 @@ export async function startLibrary(people?: number): Promise<Library> {
 /** All that a cutover could leave behind: objects and their states, flags, phase and history. */
 export async function catalogs(pool: pg.Pool): Promise<unknown> {
   const queries = {
-    relations: 'SELECT oid, relname, relkind, relowner, relacl::text, relhastriggers FROM pg_class WHERE relnamespace <> 99 ORDER BY oid',
-    columns: 'SELECT attrelid, attname, atttypid, attnotnull, attacl::text FROM pg_attribute WHERE attrelid > 16000 ORDER BY 1, 2',
+    relations:
+      'SELECT oid, relname, relkind, relowner, relacl::text, relhastriggers FROM pg_class WHERE relnamespace <> 99 ORDER BY oid',
+    columns:
+      'SELECT attrelid, attname, atttypid, attnotnull, attacl::text FROM pg_attribute WHERE attrelid > 16000 ORDER BY 1, 2',
     triggers: 'SELECT oid, tgrelid, tgname, tgenabled FROM pg_trigger ORDER BY oid',
     functions: 'SELECT oid, proname, proacl::text, prosrc FROM pg_proc WHERE oid > 16000 ORDER BY oid',
     constraints: 'SELECT oid, conname, conrelid FROM pg_constraint WHERE oid > 16000 ORDER BY oid',
