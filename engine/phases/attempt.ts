@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Failpoints } from '../failpoint.ts';
-import { quoteRelation } from '../identifiers.ts';
+import { nameOf, quoteRelation } from '../identifiers.ts';
 import type { DirectionName, Relation } from '../migration/contract.ts';
 import type { LoadedDirection } from '../migration/load.ts';
 import { textRows } from '../text-query.ts';
@@ -40,17 +40,21 @@ export class Refused extends Error {
 }
 
 /**
- * Below deadlock_timeout (1 s by default): when we and the application wait for each other, we give up first, and the
- * application never learns of it.
+ * For all of the locks that are asked for first, together: below deadlock_timeout (1 s by default). A transaction of the
+ * application that waits for one of them may hold what we wait for next; we give up before the server looks for a
+ * victim, so that the application never learns of it. Nothing is waited for later on, when some wait for longer.
  */
-const longestLockWaitMs = 800;
+const longestLockWaitMs = 700;
+/** For the tables that only appliers write, which are fenced off by then. */
+const shortLockWaitMs = 50;
 const firstPollMs = 2;
 const longestPollMs = 20;
 
 /**
  * One attempt, in one transaction:
  *
- * 1. lock what the ending direction reads, and what its guards will watch, against writers;
+ * 1. lock what the ending direction reads, and what its guards will watch, against writers, all of it within less than
+ *    the time after which a deadlock is looked for;
  * 2. barrier and drain: what had been committed by then is applied, by the appliers, on other connections;
  * 3. fence and phase: no merge runs from here on; the announcement stands in the WAL;
  * 4. lock the rest: nobody writes to either side now;
@@ -62,7 +66,7 @@ const longestPollMs = 20;
 export async function attemptSwitch(context: SwitchContext): Promise<Turned> {
   const { client, failpoints, ending, starting, migration, change } = context;
   const pause = new Pause(context.maxPauseMs);
-  const { first, shared, all } = tablesOf(context);
+  const { first, shared, rest } = tablesOf(context);
   // Should this process be frozen, or its connection cut, the server lets the writers go on.
   await client.query(
     `BEGIN ISOLATION LEVEL READ COMMITTED;
@@ -72,15 +76,14 @@ export async function attemptSwitch(context: SwitchContext): Promise<Turned> {
   );
   try {
     pause.begin();
-    await lock(context, pause, first);
+    await lock(context, pause, first, longestLockWaitMs);
     await failpoints('switch.locked');
-    await drain(context, pause);
-    if (shared.length > 0) await lockShared(context, pause, shared);
+    await drain(context, pause, shared);
     await failpoints('switch.drained');
     await bound(client, pause);
     await changePhase(client, change);
     await failpoints('switch.turned');
-    await lock(context, pause, all);
+    await lock(context, pause, rest, shortLockWaitMs);
     const scopesCompared = await verify(context);
     await bound(client, pause);
     await client.query(turnSql, [starting]);
@@ -139,85 +142,77 @@ class Pause {
 }
 
 /**
- * `shared`: what the ending direction both reads and writes, such as a table of which the other side only has columns.
- * Locked, it could not be drained, so it is locked last. `all`: what either direction touches.
+ * `first`: what the ending direction reads, and what is to be guarded; parents before children, as applications write
+ * them. `shared`: those of it that the direction also writes, such as a table of which the other side only has columns.
+ * `rest`: what else is armed.
  */
-function tablesOf({ migration, ending }: SwitchContext): Record<'first' | 'shared' | 'all', readonly Relation[]> {
+function tablesOf({ migration, ending }: SwitchContext): Record<'first' | 'shared' | 'rest', readonly Relation[]> {
   const side = ending.name === 'forward' ? 'legacy' : 'normalized';
   const wanted = [...ending.sources, ...migration.guards[side]].map(({ relation }) => relation);
-  const own = ending.targets.map(({ relation }) => relation);
-  const isOwn = (relation: Relation) => own.some((other) => isSame(other, relation));
+  const isIn = (list: readonly Relation[]) => (relation: Relation) => list.some((other) => isSame(other, relation));
+  const armed = armedRelations(migration);
+  const first = armed.filter(isIn(wanted));
   return {
-    first: wanted.filter((relation) => !isOwn(relation)),
-    shared: wanted.filter(isOwn),
-    all: armedRelations(migration),
+    first,
+    shared: first.filter(isIn(ending.targets.map(({ relation }) => relation))),
+    rest: armed.filter((relation) => !isIn(first)(relation)),
   };
 }
 
-/** Lets the server end what would take longer than is left. */
-async function bound(client: pg.ClientBase, pause: Pause): Promise<void> {
+/** Lets the server end what would take longer than is left, a wait for a lock after `lockWaitMs` at most. */
+async function bound(client: pg.ClientBase, pause: Pause, lockWaitMs = longestLockWaitMs): Promise<void> {
   pause.check('the time was up between two steps');
   const leftMs = Math.max(1, Math.floor(pause.leftMs()));
-  await client.query(
-    `SET LOCAL lock_timeout = ${Math.min(longestLockWaitMs, leftMs)}; SET LOCAL statement_timeout = ${leftMs}`,
-  );
+  const lockMs = Math.max(1, Math.floor(Math.min(lockWaitMs, leftMs)));
+  await client.query(`SET LOCAL lock_timeout = ${lockMs}; SET LOCAL statement_timeout = ${leftMs}`);
 }
 
-const lockSql = `
-  SELECT lockstep.lock_tables(ARRAY(SELECT n::regclass::oid FROM unnest($1::text[]) WITH ORDINALITY AS t (n, o) ORDER BY o))`;
+const lockSql = 'SELECT lockstep.lock_tables(ARRAY[$1::regclass::oid])';
 
-async function lock({ client }: SwitchContext, pause: Pause, relations: readonly Relation[]): Promise<void> {
-  await bound(client, pause);
-  await client.query(lockSql, [relations.map(quoteRelation)]);
+/** Locks tables one by one, all of them within `withinMs`. */
+async function lock(
+  { client }: SwitchContext,
+  pause: Pause,
+  relations: readonly Relation[],
+  withinMs: number,
+): Promise<void> {
+  const untilMs = performance.now() + withinMs;
+  for (const relation of relations) {
+    await bound(client, pause, untilMs - performance.now());
+    await client.query(lockSql, [quoteRelation(relation)]);
+  }
 }
 
 const anyInFlightSql = 'SELECT EXISTS (SELECT FROM lockstep.in_flight WHERE direction = $1) AS any';
 
-/** Waits until everything that has been committed is applied, and nothing of the direction is in flight. */
-async function drain({ pool, ending }: SwitchContext, pause: Pause): Promise<void> {
+/** How long what is captured may stay in flight while a table is locked that its merge may have to write. */
+const stuckMs = 300;
+
+/**
+ * Waits until everything that has been committed is applied, and nothing of the direction is in flight. Merges that have
+ * nothing to write into a shared table are not held up by our lock on it. One that has is: then the locks are let go, so
+ * that it can be finished, and asked for again at a moment in which there is none.
+ */
+async function drain({ pool, ending }: SwitchContext, pause: Pause, shared: readonly Relation[]): Promise<void> {
   const lsn = await raiseBarrier(pool);
+  let capturedAtMs: number | undefined;
   for (let pollMs = firstPollMs; ; pollMs = Math.min(longestPollMs, pollMs * 2)) {
     const { captured, applied } = await isApplied(pool, ending.name, lsn);
     if (applied && !(await anyInFlight(pool, ending.name))) return;
     pause.check(captured ? 'messages were still in flight' : 'the listener had not read everything that was committed');
+    if (captured) capturedAtMs ??= performance.now();
+    if (shared.length > 0 && capturedAtMs !== undefined && performance.now() - capturedAtMs > stuckMs) {
+      const names = shared.map(nameOf).join(', ');
+      const reason = `A change on its way into ${names} could not be finished while that table was locked.`;
+      const remedy = 'Try again when less is written to the tables that it is derived from.';
+      throw new Refused({ name: 'locked', reason, remedy });
+    }
     await new Promise((resolve) => setTimeout(resolve, pollMs));
   }
 }
 
 async function anyInFlight(pool: pg.Pool, direction: DirectionName): Promise<boolean> {
   return (await textRows<{ any: string }>(pool, anyInFlightSql, [direction]))[0]?.any === 't';
-}
-
-/** How long what has slipped in may take to be finished, before the lock is let go. */
-const slipMs = 250;
-
-/**
- * Locks the shared tables and waits until nothing is in flight any more. Merges that have nothing to write into a shared
- * table are not held up by the lock; if one is, because a change that matters has slipped in between the drain and the
- * lock, the lock is let go, everything drained again, and the lock tried once more.
- */
-async function lockShared(context: SwitchContext, pause: Pause, shared: readonly Relation[]): Promise<void> {
-  const { client } = context;
-  for (;;) {
-    await client.query('SAVEPOINT shared');
-    await lock(context, pause, shared);
-    if (await isDrained(context, pause)) return;
-    await client.query('ROLLBACK TO SAVEPOINT shared');
-    await drain(context, pause);
-  }
-}
-
-/** Whether everything that has been committed is applied soon. */
-async function isDrained({ pool, ending }: SwitchContext, pause: Pause): Promise<boolean> {
-  const lsn = await raiseBarrier(pool);
-  const untilMs = performance.now() + slipMs;
-  for (;;) {
-    const { captured, applied } = await isApplied(pool, ending.name, lsn);
-    if (applied && !(await anyInFlight(pool, ending.name))) return true;
-    pause.check(captured ? 'messages were still in flight' : 'the listener had not read everything that was committed');
-    if (captured && performance.now() > untilMs) return false;
-    await new Promise((resolve) => setTimeout(resolve, firstPollMs));
-  }
 }
 
 const quarantinedSql = 'SELECT count(*) AS scopes FROM lockstep.quarantine WHERE direction = $1';

@@ -8,6 +8,7 @@ import { sqlState } from '../sqlstate.ts';
 import { readPhase } from '../status/phase.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { textRows } from '../text-query.ts';
+import { passBarrier } from '../wait/barrier.ts';
 import { armable } from './arm.ts';
 import { attemptSwitch, Refused, type SwitchContext, type Turned } from './attempt.ts';
 import { readFacts } from './facts.ts';
@@ -69,8 +70,9 @@ export type SwitchOutcome =
   | { readonly outcome: 'continue'; readonly scopesLeft: number };
 
 /** Writers queue up behind a lock that is waited for, so it is given up, and asked for again later. */
-const mostAttempts = 8;
+const mostAttempts = 12;
 const pauseBetweenAttemptsMs = 150;
+const drainBetweenAttemptsMs = 2_000;
 /** So many scopes may be left for the moment in which writers wait. */
 const fewScopes = 500;
 const prepareMs = 60_000;
@@ -211,6 +213,7 @@ async function attemptUntilLocked(context: SwitchContext, telemetry: Telemetry):
         return { outcome: 'aborted', refusals: [refusal], pauseMs, attempts };
       }
       await new Promise((resolve) => setTimeout(resolve, pauseBetweenAttemptsMs * (0.5 + Math.random())));
+      await passBarrier({ db: context.pool, direction: context.ending.name, timeoutMs: drainBetweenAttemptsMs });
     }
   }
 }

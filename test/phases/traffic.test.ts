@@ -113,7 +113,10 @@ test('200 transactions a second from 8 clients, cut over and back: none is lost 
   for (const change of ['cutover', 'rollback'] as const) {
     await after(secondsEachWay * 1000);
     await library.validate();
-    const result = await library.change(change, { limits: { transactionAgeMs: 10_000, lagMs: 30_000 } });
+    const result = await library.change(change, {
+      maxPauseMs: 20_000,
+      limits: { transactionAgeMs: 10_000, lagMs: 30_000 },
+    });
     if (result.outcome !== 'switched') throw new Error(JSON.stringify(result));
     pauses.push(result.pauseMs);
     // The pause is what this test is about.
