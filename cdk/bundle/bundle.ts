@@ -10,6 +10,8 @@ const root = join(import.meta.dirname, '../..');
 export const bundles = {
   listener: { entries: ['main', 'probe'], sql: false },
   apply: { entries: ['main'], sql: false },
+  cutover: { entries: ['main'], sql: false },
+  'rollback-sync': { entries: ['main'], sql: false },
   validate: { entries: ['main'], sql: false },
   health: { entries: ['main'], sql: false },
   migrate: { entries: ['main'], sql: true },

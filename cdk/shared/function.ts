@@ -59,7 +59,7 @@ export function createFunction(parent: Construct, deployment: Deployment, option
     role,
     logGroup,
     timeout: Duration.seconds(options.timeoutSeconds),
-    // Of schedules, which come again by themselves.
+    // Schedules come again by themselves, and people ask again.
     retryAttempts: 0,
     maxEventAge: Duration.minutes(1),
     memorySize: options.memoryMiB,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import type { Migration } from '../../engine/migration/contract.ts';
 import type { DevHooks } from '../../engine/migration/dev.ts';
+import { arm } from '../../engine/phases/arm.ts';
 import { migrate } from '../../engine/steps/migrate.ts';
 import type { Telemetry } from '../../engine/telemetry.ts';
 import type { SecretCache } from '../../infra/secrets/cache.ts';
@@ -22,10 +23,29 @@ export interface MigrateParts {
   readonly trial?: { readonly users: number; readonly seed: DevHooks['seed'] };
 }
 
+export interface ArmAnswer {
+  readonly armed: true;
+}
+
 export interface MigrateAnswer {
   readonly steps: readonly string[];
   readonly publication: string;
   readonly roles: readonly string[];
+}
+
+/** Prepares the way back, as the owner of the tables: `lockstep arm`, for whoever has no way to the database. */
+export async function armDatabase({
+  pool,
+  migration,
+  telemetry,
+}: Pick<MigrateParts, 'pool' | 'migration' | 'telemetry'>): Promise<ArmAnswer> {
+  const client = await pool.connect();
+  try {
+    await arm({ client, migration, telemetry });
+    return { armed: true };
+  } finally {
+    client.release(true);
+  }
 }
 
 /**

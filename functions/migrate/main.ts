@@ -6,16 +6,17 @@ import { createAwsTelemetry } from '../../infra/telemetry/aws.ts';
 import { dev } from '../../sql/dev.ts';
 import { migration } from '../../sql/migration.ts';
 import { setting } from '../settings.ts';
-import { type MigrateAnswer, migrateDatabase } from './handler.ts';
+import { type ArmAnswer, armDatabase, type MigrateAnswer, migrateDatabase } from './handler.ts';
 import { parseRoleSecrets } from './roles.ts';
 
 const telemetry = createAwsTelemetry({ service: 'migrate' });
 const trialUsers = process.env[environment.trialUsers];
 
-/** Lambda's entry, called by each deployment before anything else of it runs. */
-export const handler = async (): Promise<MigrateAnswer> => {
+/** Lambda's entry, called by each deployment before anything else of it runs; by a person with `{"arm": true}`. */
+export const handler = async (event: unknown): Promise<MigrateAnswer | ArmAnswer> => {
   const secrets = createSecretCache({ client: createSecretsClient() });
   await using database = await openDatabase({ applicationName: 'lockstep migrate', max: 1, telemetry, secrets });
+  if (asksToArm(event)) return await armDatabase({ pool: database.pool, migration, telemetry });
   return await migrateDatabase({
     pool: database.pool,
     migration,
@@ -26,3 +27,8 @@ export const handler = async (): Promise<MigrateAnswer> => {
     ...(trialUsers !== undefined && { trial: { users: Number(trialUsers), seed: dev.seed } }),
   });
 };
+
+/** A deployment's own event has other fields, which are not ours. */
+function asksToArm(event: unknown): boolean {
+  return typeof event === 'object' && event !== null && 'arm' in event && event.arm === true;
+}

@@ -3,6 +3,8 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { GetObjectCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { retryQuarantined } from '../../engine/quarantine/retry.ts';
+import { silent } from '../../engine/telemetry.ts';
 import { passBarrier } from '../../engine/wait/barrier.ts';
 import { databaseRoles, environment } from '../../infra/contract.ts';
 import { type EventSource, startEventSource } from '../../infra/local/event-source.ts';
@@ -165,6 +167,41 @@ describe('validation', () => {
   }, 60_000);
 });
 
+describe('cutover and the way back, by hand', () => {
+  let cutover: LambdaProcess;
+  let rollbackSync: LambdaProcess;
+  beforeAll(async () => {
+    const migrate = await local.lambda('migrate');
+    expect(await migrate.invoke({ arm: true })).toEqual({ armed: true });
+    cutover = await local.lambda('cutover');
+    rollbackSync = await local.lambda('rollback-sync');
+    await mendTrial();
+  }, 120_000);
+
+  test('refuses while something is against it, and says what', async () => {
+    const answer = await cutover.invoke<{ outcome: string }>({ dryRun: true, validatedWithinSeconds: 1 });
+    expect(answer).toMatchObject({ outcome: 'refused', continue: false });
+    expect(answer).toMatchObject({
+      refusals: expect.arrayContaining([expect.objectContaining({ name: 'not-validated' })]),
+    });
+  }, 60_000);
+
+  test('turns when everything agrees; what is written then arrives in legacy; and back', async () => {
+    expect(await validate.invoke({ task: 'rows' })).toMatchObject({ verdict: 'agrees', complete: true });
+    expect(await cutover.invoke({})).toMatchObject({ outcome: 'switched', phase: 'reverse' });
+    expect(await cutover.invoke({})).toMatchObject({ outcome: 'already', phase: 'reverse' });
+    await local.pool.query(`UPDATE media_files SET thumbnail_url = 'https://files.example.com/after'
+      WHERE id IN (SELECT id FROM photos LIMIT 50)`);
+    expect(await rollbackSync.invoke({})).toMatchObject({ outcome: 'synced', continue: false });
+    const arrived = await local.pool.query(
+      "SELECT count(*)::int AS n FROM photos WHERE thumbnail_url = 'https://files.example.com/after'",
+    );
+    expect(arrived.rows).toEqual([{ n: 50 }]);
+    expect(await validate.invoke({ task: 'rows' })).toMatchObject({ verdict: 'agrees', complete: true });
+    expect(await cutover.invoke({ change: 'rollback' })).toMatchObject({ outcome: 'switched', phase: 'forward' });
+  }, 180_000);
+});
+
 describe('metrics', () => {
   /** By service the names of metrics that a process has written in the embedded metric format. */
   const emitted = (running: Running): string[] =>
@@ -233,6 +270,25 @@ describe('metrics', () => {
 test('it starts cold in a moment', () => {
   for (const { initMs } of [apply, validate, health]) expect(initMs).toBeLessThan(15_000);
 });
+
+/** What the new schema refuses of the trial's dirty data, mended or deleted as its owners would. */
+async function mendTrial(): Promise<void> {
+  const refused = (target: string) => `(SELECT scope[1]::uuid FROM lockstep.quarantine WHERE target = '${target}')`;
+  await local.pool.query(`
+    UPDATE users SET subscription_plan = 'free' WHERE id IN ${refused('user_subscriptions')}
+      AND subscription_plan NOT IN (SELECT id FROM subscription_plans);
+    UPDATE subscriptions SET stripe_subscription_id = NULL, stripe_customer_id = NULL
+    WHERE user_id IN ${refused('user_subscriptions')};
+    DELETE FROM photos WHERE id IN ${refused('media_files')};
+    DELETE FROM media_items WHERE id IN ${refused('media_files')};
+    DELETE FROM generated_videos WHERE id IN ${refused('generation_jobs')} OR id IN ${refused('media_files')}`);
+  await applied();
+  const loaded = await loadPhotomemory(local.pool);
+  const deadlineMs = Date.now() + 60_000;
+  expect(await retryQuarantined({ pool: local.pool, loaded, telemetry: silent, deadlineMs })).toMatchObject({
+    remaining: 0,
+  });
+}
 
 async function applied(): Promise<void> {
   const outcome = await passBarrier({ db: local.pool, direction: 'forward', timeoutMs: 60_000 });

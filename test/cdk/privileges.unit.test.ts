@@ -20,7 +20,7 @@ const statementsOf = (template: Template): Statement[] => [
     ),
   ),
 ];
-const statements = [prod.pipeline, prod.validation, prod.monitoring].flatMap(statementsOf);
+const statements = [prod.pipeline, prod.validation, prod.switching, prod.monitoring].flatMap(statementsOf);
 const actionsOf = ({ Action }: Statement) => [Action].flat();
 
 test('no action is a wildcard', () => {
@@ -51,6 +51,8 @@ test('each function reads one secret; the one that sets passwords reads those of
   expect(reads(prod.pipeline, /^ListenerTaskTaskRole/)).toBe(1);
   expect(reads(prod.validation, /^ValidateRole/)).toBe(1);
   expect(reads(prod.monitoring, /^HealthRole/)).toBe(1);
+  expect(reads(prod.switching, /^CutoverRole/)).toBe(1);
+  expect(reads(prod.switching, /^RollbacksyncRole/)).toBe(1);
   expect(reads(prod.pipeline, /^MigrateRole/)).toBe(1 + Object.keys(databaseRoles).length);
 });
 
@@ -64,8 +66,32 @@ test('the listener sends to the queue and does nothing else with queues', () => 
   ]);
 });
 
+test('people turn the direction and nothing else does: one policy, for two functions, and no other permission', () => {
+  const documents = Object.values(resourcesOf(prod.switching, 'AWS::IAM::ManagedPolicy')).map(
+    ({ Properties }) => Properties.PolicyDocument,
+  );
+  const functions = Object.keys(resourcesOf(prod.switching, 'AWS::Lambda::Function'));
+  expect(functions).toHaveLength(2);
+  const statement = {
+    Effect: 'Allow',
+    Action: 'lambda:InvokeFunction',
+    Resource: functions.map((id) => ({ 'Fn::GetAtt': [id, 'Arn'] })),
+  };
+  expect(documents).toEqual([expect.objectContaining({ Statement: [statement] })]);
+  for (const type of ['AWS::Lambda::Permission', 'AWS::Lambda::EventSourceMapping', 'AWS::Scheduler::Schedule']) {
+    expect(resourcesOf(prod.switching, type)).toEqual({});
+  }
+});
+
+test('the cutover looks at the dead-letter queue and touches no message', () => {
+  const queueActions = statementsOf(prod.switching)
+    .flatMap(actionsOf)
+    .filter((action) => action.startsWith('sqs:'));
+  expect(queueActions).toEqual(['sqs:GetQueueAttributes']);
+});
+
 test('nobody may come in from outside: security groups without ingress of their own', () => {
-  for (const template of [prod.pipeline, prod.validation, prod.monitoring]) {
+  for (const template of [prod.pipeline, prod.validation, prod.switching, prod.monitoring]) {
     for (const { Properties } of Object.values(resourcesOf(template, 'AWS::EC2::SecurityGroup'))) {
       expect(Properties.SecurityGroupIngress ?? []).toEqual([]);
     }

@@ -32,6 +32,7 @@ export interface Synthesized {
   readonly stacks: Stacks;
   readonly pipeline: Template;
   readonly validation: Template;
+  readonly switching: Template;
   readonly monitoring: Template;
   readonly all: readonly Template[];
 }
@@ -45,9 +46,18 @@ export function synthesize(name: EnvironmentName, { checked = false } = {}): Syn
   app.synth();
   const pipeline = Template.fromStack(stacks.pipeline);
   const validation = Template.fromStack(stacks.validation);
+  const switching = Template.fromStack(stacks.switching);
   const monitoring = Template.fromStack(stacks.monitoring);
   const trial = stacks.trial ? [Template.fromStack(stacks.trial)] : [];
-  return { config, stacks, pipeline, validation, monitoring, all: [...trial, pipeline, validation, monitoring] };
+  return {
+    config,
+    stacks,
+    pipeline,
+    validation,
+    switching,
+    monitoring,
+    all: [...trial, pipeline, validation, switching, monitoring],
+  };
 }
 
 export interface Resource {

@@ -104,6 +104,8 @@ describe('functions', () => {
     apply: functionOf(prod.pipeline, 'lockstep-prod-apply'),
     validate: functionOf(prod.validation, 'lockstep-prod-validate'),
     health: functionOf(prod.monitoring, 'lockstep-prod-health'),
+    cutover: functionOf(prod.switching, 'lockstep-prod-cutover'),
+    'rollback-sync': functionOf(prod.switching, 'lockstep-prod-rollback-sync'),
   };
 
   test.each(Object.entries(functions))('%s is named as its bundle, on Node 24, inside the VPC', (name, lambda) => {
@@ -131,6 +133,8 @@ describe('functions', () => {
     expect(secretOf(functions.apply)).toContain(idOf(databaseRoles.applier));
     expect(secretOf(functions.validate)).toContain(idOf(databaseRoles.validator));
     expect(secretOf(functions.health)).toContain(idOf(databaseRoles.monitor));
+    expect(secretOf(functions.cutover)).toContain(idOf(databaseRoles.operator));
+    expect(secretOf(functions['rollback-sync'])).toContain(idOf(databaseRoles.operator));
     expect(secretOf(functions.migrate)).toContain('photomemory-prod/administrator');
     for (const { Environment } of Object.values(functions)) {
       expect(Environment.Variables[environment.databaseCaFile]).toBe('/var/task/rds-ca.pem');
