@@ -17,6 +17,8 @@ const commands: Readonly<Record<string, () => Promise<CommandSpec<never> | Comma
   arm: async () => (await import('./commands/arm.ts')).arm,
   cutover: async () => (await import('./commands/cutover.ts')).cutover,
   rollback: async () => (await import('./commands/rollback.ts')).rollback,
+  complete: async () => (await import('./commands/complete.ts')).complete,
+  restore: async () => (await import('./commands/restore.ts')).restore,
 };
 
 const environment = `

@@ -19,6 +19,12 @@ export type Failpoint =
   | 'switch.turned'
   | 'switch.before-commit'
   | 'switch.committed'
+  | 'complete.prepared'
+  | 'complete.validated'
+  | 'complete.phase-changed'
+  | 'complete.dropped'
+  | 'restore.before-commit'
+  | 'restore.committed'
   | 'validate.compared'
   | 'validate.recorded';
 

@@ -156,3 +156,24 @@ $$ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET l
 REVOKE EXECUTE ON FUNCTION ensure_audit_log_partitions(INTEGER) FROM PUBLIC;
 
 SELECT ensure_audit_log_partitions(3);
+
+-- Erratum 19. Refreshes user_analytics_summary (009) where it exists and pg_cron does not do it; readers do not wait. The
+-- scheduled upkeep calls it. It runs with its owner's rights, because only the owner may refresh a view.
+CREATE OR REPLACE FUNCTION refresh_user_analytics_summary() RETURNS BOOLEAN AS $$
+DECLARE
+  scheduled BOOLEAN := FALSE;
+BEGIN
+  IF to_regclass('public.user_analytics_summary') IS NULL THEN
+    RETURN FALSE;
+  END IF;
+  IF to_regclass('cron.job') IS NOT NULL THEN
+    EXECUTE $job$SELECT EXISTS (SELECT FROM cron.job WHERE jobname = 'refresh-user-analytics' AND active)$job$ INTO scheduled;
+  END IF;
+  IF scheduled THEN
+    RETURN FALSE;
+  END IF;
+  REFRESH MATERIALIZED VIEW CONCURRENTLY public.user_analytics_summary;
+  RETURN TRUE;
+END;
+$$ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp;
+REVOKE EXECUTE ON FUNCTION refresh_user_analytics_summary() FROM PUBLIC;

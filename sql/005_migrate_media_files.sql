@@ -205,7 +205,8 @@ FROM (
       SELECT
         CASE WHEN pm.id = home.project_media_id THEN pm.media_file_id ELSE pm.id END AS id,
         pm.project_id,
-        lockstep_reverse.unless_changed(p.original_filename, lockstep_forward.filename_of(p.original_filename, mf.file_url),
+        lockstep_reverse.unless_changed(p.original_filename,
+          CASE WHEN p.id IS NOT NULL THEN lockstep_forward.filename_of(p.original_filename, mf.file_url) END,
           mf.original_filename)::TEXT AS original_filename,
         mf.file_url,
         mf.thumbnail_url,
@@ -256,7 +257,8 @@ CREATE VIEW lockstep_reverse.media_items AS
 SELECT
   mf.id,
   mf.user_id,
-  lockstep_reverse.unless_changed(mi.original_filename, lockstep_forward.filename_of(mi.original_filename, mf.file_url),
+  lockstep_reverse.unless_changed(mi.original_filename,
+    CASE WHEN mi.id IS NOT NULL THEN lockstep_forward.filename_of(mi.original_filename, mf.file_url) END,
     mf.original_filename)::TEXT AS original_filename,
   mf.file_url,
   mf.thumbnail_url,

@@ -245,8 +245,8 @@ CROSS JOIN LATERAL (VALUES
   ('id', pm.id <> back.id, 'a photo and its place are one row in legacy: it comes back under the id of the file'),
   ('media_file_id', pm.media_file_id <> back.media_file_id, 'a further placement of a file comes back as a copy of the file'),
   ('display_order', pm.display_order <> back.display_order, 'legacy photos that the new schema refused are in its way'),
-  ('duration_seconds', pm.duration_seconds IS DISTINCT FROM back.duration_seconds, 'legacy has no column for it'),
-  ('transition_type', pm.transition_type IS DISTINCT FROM back.transition_type, 'legacy has no column for it'),
+  ('duration_seconds', back.id IS NOT NULL AND pm.duration_seconds IS DISTINCT FROM back.duration_seconds, 'legacy has no column for it'),
+  ('transition_type', back.id IS NOT NULL AND pm.transition_type IS DISTINCT FROM back.transition_type, 'legacy has no column for it'),
   ('settings', back.id IS NOT NULL AND pm.settings IS DISTINCT FROM '{}', 'legacy has no column for it'),
   ('added_at', pm.added_at <> back.added_at, 'it comes back as the time at which the file was created')
 ) AS lost (column_name, is_lost, reason)

@@ -240,7 +240,10 @@ const flagsTo = (value: boolean): string => `
  */
 export const migration: Migration = {
   name: 'photomemory',
-  upkeep: { 'monthly partitions of audit_logs': 'SELECT public.ensure_audit_log_partitions(3)' },
+  upkeep: {
+    'monthly partitions of audit_logs': 'SELECT public.ensure_audit_log_partitions(3)',
+    'refresh of user_analytics_summary': 'SELECT public.refresh_user_analytics_summary()',
+  },
   forward: {
     sources: [
       { name: 'users', relation: legacy('users'), key: ['id'], routing: [] },

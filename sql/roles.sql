@@ -37,7 +37,7 @@ END $$;
 
 GRANT USAGE ON SCHEMA lockstep TO lockstep_listener, lockstep_applier, lockstep_validator, lockstep_monitor,
   lockstep_operator;
-GRANT USAGE ON SCHEMA public, lockstep_forward TO lockstep_applier, lockstep_validator, lockstep_operator;
+GRANT USAGE ON SCHEMA public, lockstep_forward, lockstep_reverse TO lockstep_applier, lockstep_validator, lockstep_operator;
 
 -- Listener: its stream (the epoch that fences a predecessor), the ledger, and the request for a first backfill, which it
 -- takes back when the changes that asked for it will be read again.
@@ -53,10 +53,23 @@ GRANT SELECT ON lockstep.phase, lockstep.stream TO lockstep_applier;
 GRANT SELECT, DELETE ON lockstep.in_flight TO lockstep_applier;
 GRANT SELECT, INSERT, UPDATE, DELETE ON lockstep.quarantine, lockstep.backfill, lockstep.backfill_target TO lockstep_applier;
 GRANT SELECT ON ALL TABLES IN SCHEMA lockstep_forward TO lockstep_applier, lockstep_validator;
-GRANT SELECT ON public.users, public.subscriptions, public.video_projects, public.photos, public.media_items,
-  public.generated_videos, public.subscription_plans TO lockstep_applier, lockstep_validator;
+GRANT SELECT ON ALL TABLES IN SCHEMA lockstep_reverse TO lockstep_applier, lockstep_validator;
+GRANT SELECT ON public.users, public.video_projects, public.subscription_plans TO lockstep_applier, lockstep_validator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON public.user_subscriptions, public.media_files, public.project_media,
   public.generation_jobs TO lockstep_applier;
+
+-- The legacy side, as long as it exists. The applier writes it only after a cutover, when guards keep everyone else out;
+-- of users it writes the two columns that legacy keeps there.
+DO $$
+BEGIN
+  IF to_regclass('public.photos') IS NOT NULL THEN
+    GRANT SELECT ON public.subscriptions, public.photos, public.media_items, public.generated_videos
+      TO lockstep_applier, lockstep_validator;
+    GRANT INSERT, UPDATE, DELETE ON public.subscriptions, public.photos, public.media_items, public.generated_videos
+      TO lockstep_applier;
+    GRANT UPDATE (subscription_plan, total_storage_bytes) ON public.users TO lockstep_applier;
+  END IF;
+END $$;
 
 -- Validator.
 GRANT SELECT ON public.user_subscriptions, public.media_files, public.project_media, public.generation_jobs
@@ -82,6 +95,7 @@ GRANT lockstep_applier, lockstep_validator TO lockstep_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA lockstep TO lockstep_operator;
 -- A cutover locks tables that the owner has armed, and lets their guards change sides; both with the owner's rights.
 GRANT EXECUTE ON FUNCTION lockstep.lock_tables(OID[]), lockstep.set_triggers(TEXT, BOOLEAN) TO lockstep_operator;
+GRANT EXECUTE ON FUNCTION public.refresh_user_analytics_summary() TO lockstep_validator, lockstep_operator;
 GRANT EXECUTE ON FUNCTION public.ensure_audit_log_partitions(INTEGER) TO lockstep_validator, lockstep_operator;
 -- A backfill and a validation yield to sessions that wait or work, whoever they belong to.
 GRANT pg_read_all_stats TO lockstep_applier, lockstep_validator, lockstep_operator;

@@ -27,7 +27,7 @@ export const migrate: CommandSpec<Options> = {
     const client = await database.pool.connect();
     try {
       const { telemetry, folder } = context;
-      const result = await migrateDatabase({ client, migration, folder, legacy, phase: 'forward', telemetry });
+      const result = await migrateDatabase({ client, migration, folder, legacy, telemetry });
       const steps = result.applied.map(({ owner, name }) => ({ owner, name }));
       const names = steps.map(({ owner, name }) => `  ${owner}: ${name}`);
       const text = names.length === 0 ? 'Nothing was due.' : `Applied:\n${names.join('\n')}`;

@@ -41,7 +41,7 @@ export async function prepareDatabase(options: DevDatabaseOptions): Promise<DevD
     onStep('applying the numbered SQL');
     const client = await database.pool.connect();
     try {
-      await migrate({ client, migration, folder, legacy: true, phase: 'forward', telemetry });
+      await migrate({ client, migration, folder, legacy: true, telemetry });
       if (hooks.seed && !(await isSeeded(client))) {
         onStep(`seeding the legacy tables for ${users} users`);
         await hooks.seed(client, { users });

@@ -18,6 +18,18 @@ export const phaseErrors = {
     remedy: '`lockstep status` shows the phase. Forward can be cut over; reverse can be rolled back or completed.',
     exitCode: 1,
   },
+  LS_COMPLETION_BUSY: {
+    meaning: 'Nothing was changed: the phase is as it was, and the legacy tables are where they were.',
+    remedy: 'Wait until the other one has ended; `lockstep status` shows the phase. Then run it again.',
+    exitCode: 1,
+  },
+  LS_RESTORE_FAILED: {
+    meaning:
+      'Nothing was restored: the transaction was rolled back, the normalized tables are the only side, and the backup is untouched.',
+    remedy:
+      'Correct what the message names in rollback_to_legacy.sql, or in the database, and run `lockstep restore` again.',
+    exitCode: 2,
+  },
   LS_UNCONFIRMED: {
     meaning: 'Nothing was changed.',
     remedy: 'Confirm when asked, or give --yes where nobody can be asked (a script, a pipeline).',

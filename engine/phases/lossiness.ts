@@ -109,7 +109,8 @@ async function countDepartures(
   }
 }
 
-async function readLosses(pool: pg.Pool, losses: string): Promise<Loss[]> {
+/** @param losses the migration's statement of that name. */
+export async function readLosses(pool: pg.Pool, losses: string): Promise<Loss[]> {
   const rows = await textRows<{
     target: string;
     column: string | null;

@@ -9,6 +9,8 @@ export interface DueOptions {
   readonly legacy: boolean;
 }
 
+const order: readonly StepPhase[] = ['forward', 'completion', 'complete'];
+
 /**
  * Which steps of one owner are to be applied, in order. A step that was begun outside of a transaction and not
  * finished is due again. Throws LS_STEP_EDITED, LS_STEP_MISSING or LS_STEP_ORDER when files and records contradict
@@ -27,7 +29,7 @@ export function dueSteps(
   }
   const due = files.filter((file) => {
     if (byName.get(file.name)?.applied) return false;
-    return (file.number > 0 || legacy) && (file.phase === 'forward' || phase === 'complete');
+    return (file.number > 0 || legacy) && order.indexOf(file.phase) <= order.indexOf(phase);
   });
   for (const file of due) {
     const later = files.find(

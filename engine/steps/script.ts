@@ -1,8 +1,11 @@
 import { hasSqlDetails, type Node, parse } from 'libpg-query';
 import { LockstepError } from '../errors.ts';
 
-/** Steps of `forward` are due from the start; those of `complete` only once the legacy tables are to go. */
-export type StepPhase = 'forward' | 'complete';
+/**
+ * Steps of `forward` are due from the start; those of `completion` prepare the end, while the legacy tables are still kept in
+ * step; those of `complete` are due once they no longer are.
+ */
+export type StepPhase = 'forward' | 'completion' | 'complete';
 
 export interface Statement {
   readonly text: string;
@@ -28,11 +31,12 @@ export interface Script {
 const headers: Readonly<Record<string, Partial<Pick<Script, 'transaction' | 'phase'>>>> = {
   'no transaction': { transaction: false },
   'phase forward': { phase: 'forward' },
+  'phase completion': { phase: 'completion' },
   'phase complete': { phase: 'complete' },
 };
 
 /**
- * Reads a numbered SQL file: headers (`-- lockstep: no transaction`, `-- lockstep: phase complete`) in the comment
+ * Reads a numbered SQL file: headers (`-- lockstep: no transaction`, `-- lockstep: phase completion`, `-- lockstep: phase complete`) in the comment
  * block at its top, then statements, split by PostgreSQL's own parser.
  * Throws LS_STEP_INVALID, naming `file` and the line.
  */

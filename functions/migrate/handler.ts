@@ -57,7 +57,7 @@ export async function migrateDatabase(parts: MigrateParts): Promise<MigrateAnswe
   const client = await pool.connect();
   try {
     const legacy = trial !== undefined;
-    const result = await migrate({ client, migration, folder, legacy, phase: 'forward', telemetry });
+    const result = await migrate({ client, migration, folder, legacy, telemetry });
     await client.query('RESET ALL');
     if (trial?.seed) await trial.seed(client, { users: trial.users });
     for (const file of ['roles.sql', 'monitoring.sql']) await client.query(await readFile(join(folder, file), 'utf8'));
