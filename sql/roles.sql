@@ -95,6 +95,8 @@ GRANT lockstep_applier, lockstep_validator TO lockstep_operator;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA lockstep TO lockstep_operator;
 -- A cutover locks tables that the owner has armed, and lets their guards change sides; both with the owner's rights.
 GRANT EXECUTE ON FUNCTION lockstep.lock_tables(OID[]), lockstep.set_triggers(TEXT, BOOLEAN) TO lockstep_operator;
+-- A cutover turns the application's flags.
+GRANT SELECT, INSERT, UPDATE ON public.system_settings TO lockstep_operator;
 GRANT EXECUTE ON FUNCTION public.refresh_user_analytics_summary() TO lockstep_validator, lockstep_operator;
 GRANT EXECUTE ON FUNCTION public.ensure_audit_log_partitions(INTEGER) TO lockstep_validator, lockstep_operator;
 -- A backfill and a validation yield to sessions that wait or work, whoever they belong to.

@@ -39,8 +39,8 @@ const manySeeds = (count: number) => Array.from({ length: count }, (_, seed) => 
 const only = process.env.LOCKSTEP_TEST_SEED;
 const seeds = (count: number) => (only === undefined ? manySeeds(count) : [Number(only)]);
 
-test('there and back: a legacy state that was carried over and not changed is not written to, byte by byte', async () => {
-  for (const seed of seeds(60)) {
+test('there and back: a legacy state that was carried over and not changed is not written to, byte by byte', { timeout: 300_000 }, async () => {
+  for (const seed of seeds(40)) {
     await inTransaction(async () => {
       const random = randomFrom(seed);
       await fillLegacy(random);
@@ -52,9 +52,9 @@ test('there and back: a legacy state that was carried over and not changed is no
   }
 });
 
-test('back and there: what the lossiness check names is exactly what differs, and all the rest returns', async () => {
+test('back and there: what the lossiness check names is exactly what differs, and all the rest returns', { timeout: 900_000 }, async () => {
   let lossless = 0;
-  for (const seed of seeds(Number(process.env.LOCKSTEP_TEST_RUNS ?? 80))) {
+  for (const seed of seeds(Number(process.env.LOCKSTEP_TEST_RUNS ?? 60))) {
     await inTransaction(async () => {
       const random = randomFrom(seed);
       await (random.chance(0.7) ? fillLegacy(random) : client.query(shared));
@@ -80,5 +80,5 @@ test('back and there: what the lossiness check names is exactly what differs, an
       if (named.length === 0 && (before.media_files?.size ?? 0) > 0) lossless += 1;
     });
   }
-  if (only === undefined) expect(lossless).toBeGreaterThan(5);
+  if (only === undefined) expect(lossless).toBeGreaterThan(3);
 });

@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import { expect, test } from 'vitest';
 import { resolveSql } from '../../engine/apply/resolve.ts';
+import { loadDirection } from '../../engine/migration/load.ts';
 import { migration } from '../../sql/migration.ts';
 import { seedLegacy } from '../../sql/seed.ts';
 import { testDatabase } from '../support/database.ts';
@@ -52,7 +53,9 @@ test('no scope is derived and none is resolved by reading a table whole, with th
 
   const dear: string[] = [];
   const note = (what: string, scans: string[]) => dear.push(...scans.map((scan) => `${what}: ${scan}`));
-  for (const { name, scope, walk } of migration.forward.targets) {
+  for (const target of [...migration.forward.targets, ...(migration.reverse?.targets ?? [])]) {
+    const { scope, walk } = target;
+    const name = `${target.view.schema}.${target.view.name}`;
     for (const { relation, columns } of walk) {
       const keys = (
         await rows<{ key: string }>(
@@ -60,7 +63,7 @@ test('no scope is derived and none is resolved by reading a table whole, with th
           `SELECT ${columns[0]}::text AS key FROM ${relation.name} ORDER BY 1 LIMIT 500`,
         )
       ).map(({ key }) => key);
-      const view = `SELECT * FROM lockstep_forward.${name} WHERE ${scope[0]}`;
+      const view = `SELECT * FROM ${name} WHERE ${scope[0]}`;
       for (const count of [1, 10, 100, 500])
         note(
           `${count} scopes of ${name}`,
@@ -72,8 +75,11 @@ test('no scope is derived and none is resolved by reading a table whole, with th
       );
     }
   }
-  const loaded = await loadPhotomemory(db.pool);
-  for (const source of loaded.sources) {
+  const directions = [
+    await loadPhotomemory(db.pool),
+    await loadDirection(db.pool, 'reverse', migration.reverse ?? migration.forward),
+  ];
+  for (const { loaded, source } of directions.flatMap((loaded) => loaded.sources.map((source) => ({ loaded, source })))) {
     const columns = [...source.key, ...source.routing].map((column) => `${column}::text`);
     const events = await rows<{ event: (string | null)[] }>(
       client,
@@ -81,7 +87,7 @@ test('no scope is derived and none is resolved by reading a table whole, with th
     );
     for (const count of [1, 250]) {
       const arrays = columns.map((_, index) => events.slice(0, count).map(({ event }) => event[index] ?? null));
-      note(`${count} rows of ${source.name}`, await wholeScansOf(client, resolveSql(loaded, source) ?? '', arrays));
+      note(`${count} rows of ${source.name}, ${loaded.name}`, await wholeScansOf(client, resolveSql(loaded, source) ?? '', arrays));
     }
   }
   expect(dear).toEqual([]);

@@ -103,6 +103,7 @@ test('the validator counts and compares, and writes nothing but what it found', 
   );
   expect(writable.map(({ table }) => table)).toEqual([
     'lockstep.drift',
+    'lockstep.touched',
     'lockstep.validation',
     'lockstep.validation_target',
   ]);
