@@ -129,12 +129,13 @@ async function inTransaction(client: ClientBase, work: () => Promise<void>): Pro
   }
 }
 
-const lastAppliedSql = `
-  SELECT to_json(min(applied_at) AT TIME ZONE 'UTC') #>> '{}' AS at FROM lockstep.step
-  WHERE name = ANY ($1) AND applied_at IS NOT NULL`;
-
 async function lastApplied(client: ClientBase, names: readonly string[]): Promise<string | null> {
-  const [row] = await textRows<{ at: string | null }>(client, lastAppliedSql, [names]);
+  const [row] = await textRows<{ at: string | null }>(
+    client,
+    `SELECT to_json(min(applied_at) AT TIME ZONE 'UTC') #>> '{}' AS at FROM lockstep.step
+     WHERE name = ANY ($1) AND applied_at IS NOT NULL`,
+    [names],
+  );
   return row?.at == null ? null : `${row.at}Z`;
 }
 

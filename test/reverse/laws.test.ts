@@ -39,7 +39,9 @@ const manySeeds = (count: number) => Array.from({ length: count }, (_, seed) => 
 const only = process.env.LOCKSTEP_TEST_SEED;
 const seeds = (count: number) => (only === undefined ? manySeeds(count) : [Number(only)]);
 
-test('there and back: a legacy state that was carried over and not changed is not written to, byte by byte', { timeout: 300_000 }, async () => {
+test('there and back: a legacy state that was carried over and not changed is not written to, byte by byte', {
+  timeout: 300_000,
+}, async () => {
   for (const seed of seeds(40)) {
     await inTransaction(async () => {
       const random = randomFrom(seed);
@@ -52,7 +54,9 @@ test('there and back: a legacy state that was carried over and not changed is no
   }
 });
 
-test('back and there: what the lossiness check names is exactly what differs, and all the rest returns', { timeout: 900_000 }, async () => {
+test('back and there: what the lossiness check names is exactly what differs, and all the rest returns', {
+  timeout: 900_000,
+}, async () => {
   let lossless = 0;
   for (const seed of seeds(Number(process.env.LOCKSTEP_TEST_RUNS ?? 60))) {
     await inTransaction(async () => {

@@ -79,7 +79,9 @@ test('no scope is derived and none is resolved by reading a table whole, with th
     await loadPhotomemory(db.pool),
     await loadDirection(db.pool, 'reverse', migration.reverse ?? migration.forward),
   ];
-  for (const { loaded, source } of directions.flatMap((loaded) => loaded.sources.map((source) => ({ loaded, source })))) {
+  for (const { loaded, source } of directions.flatMap((loaded) =>
+    loaded.sources.map((source) => ({ loaded, source })),
+  )) {
     const columns = [...source.key, ...source.routing].map((column) => `${column}::text`);
     const events = await rows<{ event: (string | null)[] }>(
       client,
@@ -87,7 +89,10 @@ test('no scope is derived and none is resolved by reading a table whole, with th
     );
     for (const count of [1, 250]) {
       const arrays = columns.map((_, index) => events.slice(0, count).map(({ event }) => event[index] ?? null));
-      note(`${count} rows of ${source.name}, ${loaded.name}`, await wholeScansOf(client, resolveSql(loaded, source) ?? '', arrays));
+      note(
+        `${count} rows of ${source.name}, ${loaded.name}`,
+        await wholeScansOf(client, resolveSql(loaded, source) ?? '', arrays),
+      );
     }
   }
   expect(dear).toEqual([]);
