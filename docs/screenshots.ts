@@ -79,8 +79,8 @@ async function mend(pool: pg.Pool): Promise<void> {
 }
 
 const shapes = {
-  light: { width: 1280, height: 860, colorScheme: 'light' },
-  dark: { width: 1280, height: 860, colorScheme: 'dark' },
+  light: { width: 1280, height: 1010, colorScheme: 'light' },
+  dark: { width: 1280, height: 1010, colorScheme: 'dark' },
   phone: { width: 390, height: 844, colorScheme: 'light' },
 } as const;
 type Shape = keyof typeof shapes;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { folded, mostEvents, type Observed, observedEvents, withEvents } from '../../dashboard/events.ts';
+import { folded, mostEvents, type Observed, observedEvents, rememberedEvent, withEvents } from '../../dashboard/events.ts';
 import type { PageEvent } from '../../dashboard/model.ts';
 import { type Counters, ratesOf, withReading } from '../../dashboard/rates.ts';
 import { nextOf, stationsOf, verdictOf } from '../../dashboard/verdict.ts';
@@ -83,6 +83,8 @@ test('what comes next is one command, and follows from what is', () => {
   expect(commandOf({ validation: null })).toBe('lockstep validate');
   expect(commandOf({ validation: { ...agreed, samplePercent: 5 } })).toBe('lockstep validate');
   expect(commandOf({ findings: [broken] })).toBeNull();
+  expect(nextOf({ ...status(), armed: true }).command).toBe('lockstep cutover --dry-run');
+  expect(nextOf(status({ phase: 'reverse' })).text).toMatch(/rollback can still bring it back/);
 });
 
 test('where on its way a migration is', () => {
@@ -138,6 +140,11 @@ test('what happened between two readings: the slot, quarantine by target, a paus
 });
 
 const event = (id: string, atMs: number, text = id): PageEvent => ({ id, atMs, level: 'working', text });
+
+test('how long a cutover made writers wait is told', () => {
+  const change = { id: 'x', atMs: 1, kind: 'phase change', detail: 'cutover,reverse,312.4' } as const;
+  expect(rememberedEvent(change).text).toBe('The cutover turned the phase to reverse; writers waited 312 ms');
+});
 
 test('an event is kept once, the newest first; what repeats itself is told once', () => {
   const known = withEvents([event('a', 1)], [event('b', 3), event('a', 1), event('c', 2)]);
