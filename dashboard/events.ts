@@ -20,8 +20,8 @@ function wordsOf(kind: PastEvent['kind'], detail: string): [Level, string] {
       return ['working', `The slot ${detail} was made: changes are kept from here on`];
     case 'listener started':
       return ['working', detail === '1' ? 'The listener started' : `A listener took the slot (start ${detail})`];
-    case 'phase':
-      return ['working', `The phase became ${detail}`];
+    case 'phase change':
+      return phaseWords(detail);
     case 'backfill requested':
       return ['working', `A backfill was asked for (${detail})`];
     case 'backfill finished':
@@ -29,6 +29,12 @@ function wordsOf(kind: PastEvent['kind'], detail: string): [Level, string] {
     case 'validation':
       return validationWords(detail);
   }
+}
+
+function phaseWords(detail: string): [Level, string] {
+  const [change = '', phase = '', pauseMs] = detail.split(',');
+  const waited = pauseMs === undefined ? '' : `; writers waited ${Math.round(Number(pauseMs))} ms`;
+  return ['well', `The ${change} turned the phase to ${phase}${waited}`];
 }
 
 function validationWords(verdict: string): [Level, string] {

@@ -43,7 +43,8 @@ export function verdictOf(status: Facts, nowMs: number): Verdict {
   }
   const [finding] = status.findings;
   if (finding) return { level: 'attention', ...split(finding.text) };
-  return { level: 'well', title: 'In step', text: `${lagSentence(status)} ${validationSentence(status)}` };
+  const turned = status.phase === 'reverse' ? 'The new schema is the truth, and legacy follows. ' : '';
+  return { level: 'well', title: 'In step', text: `${turned}${lagSentence(status)} ${validationSentence(status)}` };
 }
 
 function backfilling(paused: boolean, { share, scopesPerSecond, secondsLeft }: Pace): Verdict {
@@ -89,7 +90,7 @@ const done = (backfill: Status['backfill']) =>
   backfill.length > 0 && backfill.every(({ finishedAt }) => finishedAt !== null);
 
 /** What comes next, while nothing is broken: a finding that is says itself what to do. */
-export function nextOf(status: Facts & Pick<Status, 'slot'>): Next {
+export function nextOf(status: Facts & Pick<Status, 'slot'> & { readonly armed?: boolean }): Next {
   const broken = status.findings.find(({ level }) => level === 'broken');
   if (broken) return { text: 'First this: see above.', command: null };
   if (status.phase === 'complete') return { text: 'Nothing: the migration has come to its end.', command: null };
@@ -108,6 +109,12 @@ export function nextOf(status: Facts & Pick<Status, 'slot'>): Next {
   }
   if (status.validation?.verdict !== 'agrees' || status.validation.samplePercent !== null) {
     return { text: 'Compare every row; it is made for live traffic.', command: 'lockstep validate' };
+  }
+  if (status.phase === 'reverse') {
+    return { text: 'Watch the application on the new schema. A rollback can still bring it back.', command: null };
+  }
+  if (status.armed) {
+    return { text: 'The way back is prepared. See what is against a cutover.', command: 'lockstep cutover --dry-run' };
   }
   return { text: 'Nothing is due. Validate again from time to time.', command: 'lockstep validate' };
 }

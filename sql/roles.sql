@@ -88,6 +88,7 @@ GRANT SELECT ON lockstep.phase, lockstep.phase_change, lockstep.armed, lockstep.
   TO lockstep_monitor;
 -- How much has drifted, by column: not which row, and not its values.
 GRANT SELECT (direction, target, validation_id, quarantined, ended_at) ON lockstep.drift TO lockstep_monitor;
+GRANT SELECT ON lockstep.phase_change TO lockstep_monitor;
 GRANT pg_read_all_stats TO lockstep_monitor;
 
 -- Operator. It may also read the statistics that monitoring.sql shows, and make the audit partitions ahead of time.

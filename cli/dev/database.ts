@@ -45,6 +45,8 @@ export async function prepareDatabase(options: DevDatabaseOptions): Promise<DevD
       if (hooks.seed && !(await isSeeded(client))) {
         onStep(`seeding the legacy tables for ${users} users`);
         await hooks.seed(client, { users });
+        // The backfill's estimates come from it; autovacuum would do it in its own time.
+        await client.query('ANALYZE');
         await client.query(`COMMENT ON DATABASE ${quote(migration.name)} IS '${seededComment}'`);
       }
     } finally {

@@ -3,6 +3,8 @@ import type { Telemetry } from '../../engine/telemetry.ts';
 
 /** What the parts of this machine log and the database does not remember: kills, retries, refusals. */
 const told = new Set(['warn', 'error']);
+/** The database remembers it, target by target. */
+const known = new Set(['scopes quarantined']);
 
 /** Passes telemetry on, and shows what someone should see among the events of the page, once there is one. */
 export function showingEvents(telemetry: Telemetry, page: () => Pick<OpenDashboard, 'note'> | undefined): Telemetry {
@@ -10,7 +12,8 @@ export function showingEvents(telemetry: Telemetry, page: () => Pick<OpenDashboa
     ...telemetry,
     log(level, event, fields) {
       telemetry.log(level, event, fields);
-      if (told.has(level)) page()?.note(level === 'error' ? 'broken' : 'attention', noteText(event, fields));
+      if (told.has(level) && !known.has(event))
+        page()?.note(level === 'error' ? 'broken' : 'attention', noteText(event, fields));
     },
   };
 }

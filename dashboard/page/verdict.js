@@ -87,12 +87,12 @@ export function figures({ lag, slot, inFlight }, sample) {
     figure(
       'Changed by the application',
       `${rate(sample?.sourceRowsPerSecond)} rows/s`,
-      'in the sources, last 10\u00a0s',
+      'in the sources',
     ),
     figure(
       'Written in the targets',
       `${rate(sample?.targetRowsPerSecond)} rows/s`,
-      'by merges and backfill, last 10\u00a0s',
+      'by merges and backfill',
     ),
     figure(
       'In flight',

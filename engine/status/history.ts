@@ -10,11 +10,14 @@ export interface PastEvent {
   readonly kind:
     | 'slot created'
     | 'listener started'
-    | 'phase'
+    | 'phase change'
     | 'backfill requested'
     | 'backfill finished'
     | 'validation';
-  /** The epoch, the phase, the reason of the backfill, the verdict (empty: not finished). */
+  /**
+   * The epoch; the change, the phase it led to and how many milliseconds writers waited, if known, with commas; the reason of
+   * the backfill; the verdict (empty: not finished).
+   */
   readonly detail: string;
 }
 
@@ -25,7 +28,8 @@ const historySql = `
     UNION ALL
     SELECT 'listener started', epoch::text, listener_started_at, epoch::text FROM lockstep.stream WHERE direction = $1
     UNION ALL
-    SELECT 'phase', phase || changed_at::text, changed_at, phase FROM lockstep.phase
+    (SELECT 'phase change', number::text, changed_at, concat_ws(',', change, to_phase, to_jsonb(p) ->> 'pause_ms')
+      FROM lockstep.phase_change p ORDER BY number DESC LIMIT $2)
     UNION ALL
     (SELECT 'backfill requested', id::text, requested_at, reason FROM lockstep.backfill WHERE direction = $1
       ORDER BY requested_at DESC LIMIT $2)
@@ -41,5 +45,5 @@ const historySql = `
 export async function readHistory(db: Queryable, direction: DirectionName, most: number): Promise<PastEvent[]> {
   type Row = { kind: PastEvent['kind']; id: string; at: string; detail: string };
   const rows = await textRows<Row>(db, historySql, [direction, most]);
-  return rows.map(({ kind, id, at, detail }) => ({ id: `${kind}:${id}`, atMs: Number(at), kind, detail }));
+  return rows.map(({ kind, id, at, detail }) => ({ id: `${direction}:${kind}:${id}`, atMs: Number(at), kind, detail }));
 }
