@@ -23,41 +23,48 @@ export function misfit(loaded: LoadedDirection, message: ChangesMessage): string
 }
 
 /**
- * The rows of several messages as one set, cut into slices of at most `rowsPerSlice`. Rows of one key stay together, and
- * so do, as far as they fit, rows of one routing value: they lead to the same scopes, each of which a slice derives once.
+ * The rows of several messages as one set, cut into slices of at most `rowsPerSlice`. Rows of one key stay together. So
+ * do rows of one routing value, unless they are more than a slice: they lead to the same scopes, each of which a slice
+ * derives once; and a scope whose rows were in two slices would be merged again for each row that came without its lock.
  */
 export function sliceRows(loaded: LoadedDirection, messages: readonly ChangesMessage[], rowsPerSlice: number): Slice[] {
   const slices: Slice[] = [];
   let current = new Map<LoadedSource, ChangedRow[]>();
   let count = 0;
+  const cut = () => {
+    if (count > 0) slices.push({ rows: current });
+    current = new Map();
+    count = 0;
+  };
   const sources = new Map(loaded.sources.map((source) => [source.name, source]));
   for (const [source, byKey] of collectRows(sources, messages)) {
-    for (const rows of byRouting([...byKey.values()], source)) {
-      if (count > 0 && count + rows.size > rowsPerSlice) {
-        slices.push({ rows: current });
-        current = new Map();
-        count = 0;
+    for (const route of byRouting([...byKey.values()], source)) {
+      if (count + sizeOf(route) > rowsPerSlice) cut();
+      for (const rows of route) {
+        if (count + rows.size > rowsPerSlice) cut();
+        const list = current.get(source) ?? [];
+        list.push(...rows.values());
+        current.set(source, list);
+        count += rows.size;
       }
-      const list = current.get(source) ?? [];
-      list.push(...rows.values());
-      current.set(source, list);
-      count += rows.size;
     }
   }
-  if (count > 0) slices.push({ rows: current });
+  cut();
   return slices;
 }
 
-/** Sorted by the routing values that the first row of each key carries. */
-function byRouting(keys: Map<string, ChangedRow>[], source: LoadedSource): Map<string, ChangedRow>[] {
-  if (source.routing.length === 0) return keys;
-  return keys
-    .map((rows) => {
-      const [first = []] = rows.values();
-      return { rows, route: first.slice(source.key.length).join('\0') };
-    })
-    .sort((a, b) => (a.route < b.route ? -1 : Number(a.route > b.route)))
-    .map(({ rows }) => rows);
+type RowsOfKey = Map<string, ChangedRow>;
+
+function sizeOf(route: readonly RowsOfKey[]): number {
+  return route.reduce((sum, rows) => sum + rows.size, 0);
+}
+
+/** The keys whose first row carries the same routing values, together. */
+function byRouting(keys: readonly RowsOfKey[], source: LoadedSource): Iterable<readonly RowsOfKey[]> {
+  const routeOf = ([first = []]: Iterable<ChangedRow>) => first.slice(source.key.length).join('\0');
+  return source.routing.length === 0
+    ? keys.map((rows) => [rows])
+    : Map.groupBy(keys, (rows) => routeOf(rows.values())).values();
 }
 
 /** By source and by key, the different rows. */

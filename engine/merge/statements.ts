@@ -33,6 +33,17 @@ function parentPresent(parent: ParentKey): string {
   return `(${anyNull} OR coalesce((${lookup}), false))`;
 }
 
+/**
+ * The row that the target holds under the key of an expected one. For scopes it is a lookup each time (OFFSET 0 keeps the
+ * planner from making it a join): their plan is kept, and one that was made while the target was small reads all of it
+ * into a hash, again in each merge, when it is large.
+ */
+function presentRow(table: string, sameKey: string, extent: Extent): string {
+  return extent.shape === 'scopes'
+    ? `LEFT JOIN LATERAL (SELECT t.* FROM ${table} t WHERE ${sameKey} OFFSET 0) t ON true`
+    : `LEFT JOIN ${table} t ON ${sameKey}`;
+}
+
 const parentFlag = (index: number) => `lockstep_parent_${index}`;
 
 /** What `mergeSql` answers, in one row. Scopes and keys are lists of text. */
@@ -86,7 +97,7 @@ WITH expected AS MATERIALIZED (
   SELECT e.*, ${absent} AS lockstep_absent, ${movable ? `coalesce(${extent.where('t')}, false)` : 'true'} AS lockstep_here,
          ${movable ? `(${columnList('t', target.scope)}) IS DISTINCT FROM (${columnList('e', target.scope)})` : 'false'} AS lockstep_moves,
          ${differs(target, 't', 'e')} AS lockstep_differs
-  FROM expected e LEFT JOIN ${table} t ON ${sameKey}
+  FROM expected e ${presentRow(table, sameKey, extent)}
 ), compared AS MATERIALIZED (
   SELECT e.*${target.parents
     .map(

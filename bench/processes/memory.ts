@@ -1,7 +1,7 @@
 /**
  * Changes many rows in one transaction and lets the listener capture it: its memory must stay flat, whatever the size.
  *
- *   node --max-semi-space-size=4 bench/listener-memory.ts [rows, default 5000000]
+ *   node --max-semi-space-size=4 bench/processes/memory.ts [rows, default 5000000]
  *
  * The flag makes V8 collect sooner what a round leaves behind; without it the young generation alone may take 100 MB.
  *
@@ -11,23 +11,20 @@
 
 import { readdir, readFile } from 'node:fs/promises';
 import pg from 'pg';
-import { runListener } from '../engine/capture/listener.ts';
-import { ensurePublication } from '../engine/capture/publication.ts';
-import type { Direction } from '../engine/migration/contract.ts';
-import { silent } from '../engine/telemetry.ts';
-import { startPostgres } from '../infra/local/postgres.ts';
+import { runListener } from '../../engine/capture/listener.ts';
+import { ensurePublication } from '../../engine/capture/publication.ts';
+import type { Direction } from '../../engine/migration/contract.ts';
+import { silent } from '../../engine/telemetry.ts';
+import { startPostgres } from '../../infra/local/postgres.ts';
 
 const rows = Number(process.argv[2] ?? 5_000_000);
 const mebibytes = (bytes: number) => Math.round(bytes / 1024 / 1024);
 
 await using postgres = await startPostgres({ fsync: false });
 const pool = new pg.Pool({ connectionString: postgres.url() });
-const schema = new URL('../engine/schema/', import.meta.url);
+const schema = new URL('../../engine/schema/', import.meta.url);
 for (const file of (await readdir(schema)).sort()) await pool.query(await readFile(new URL(file, schema), 'utf8'));
 await pool.query('CREATE TABLE photos (id uuid PRIMARY KEY, project_id uuid, upload_order integer)');
-await pool.query(
-  `INSERT INTO photos SELECT gen_random_uuid(), md5((i / 20)::text)::uuid, i FROM generate_series(1, ${rows}) i`,
-);
 
 const relation = { schema: 'public', name: 'photos' };
 const target = { name: 'copies', relation, view: relation, scope: ['id'], writes: 'rows', walk: [] } as const;
