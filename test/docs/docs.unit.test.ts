@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
-import { addCommand, type CommandSpec } from '../../cli/command.ts';
+import { addCommand, addGroup, type CommandGroup, type CommandSpec } from '../../cli/command.ts';
 import { errorsPage } from '../../docs/errors.ts';
 import { errorCatalogue } from '../../engine/errors.ts';
 import { blocksOf, documents, mentionsOf, root } from './support.ts';
@@ -72,15 +72,19 @@ test('links that lead nowhere are told from those that do', () => {
 async function optionsByCommand(): Promise<Map<string, Set<string>>> {
   const known = new Map<string, Set<string>>();
   for (const file of await readdir(join(root, 'cli/commands'))) {
-    const module = (await import(join(root, 'cli/commands', file))) as Record<string, CommandSpec<never>>;
+    const module = (await import(join(root, 'cli/commands', file))) as Record<
+      string,
+      CommandSpec<never> | CommandGroup
+    >;
     for (const spec of Object.values(module)) {
-      if (typeof spec?.configure !== 'function') continue;
       const program = new Command();
-      addCommand(program, spec);
-      // Subcommands have options of their own.
+      if (Array.isArray((spec as Partial<CommandGroup>).commands)) addGroup(program, spec as CommandGroup);
+      else if (typeof (spec as CommandSpec<never>).configure === 'function')
+        addCommand(program, spec as CommandSpec<never>);
+      else continue;
       const commands = program.commands.flatMap((command) => [command, ...command.commands]);
       const options = commands.flatMap((command) => command.options.map(({ long }) => long ?? ''));
-      known.set(spec.name.split(' ')[0] ?? '', new Set([...options, '--help', ...(known.get(spec.name) ?? [])]));
+      known.set(spec.name, new Set([...options, '--help']));
     }
   }
   return known;
