@@ -85,7 +85,7 @@ export const errorCatalogue = {
   },
   LS_COMPLETE: {
     meaning: 'Nothing was read or written; there is nothing left to keep in step.',
-    remedy: 'Connect to the database that was meant.',
+    remedy: 'Use `lockstep restore` to get the legacy tables back, or connect to the database that was meant.',
     exitCode: 2,
   },
   LS_STEP_INVALID: {
