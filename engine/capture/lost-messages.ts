@@ -176,5 +176,5 @@ export class LostMessages {
 }
 
 function entryOf(id: string, kind: LedgerEntry['kind'], shard: number, commitLsn: Lsn): LedgerEntry {
-  return { id, kind, shard, commitLsn, committedAtMicros: BigInt(Date.now()) * 1000n, keyCount: 0 };
+  return { id, kind, shard, commitLsn, committedAtMicros: BigInt(Date.now()) * 1000n, keyCount: 0, sourceKeys: {} };
 }
