@@ -118,7 +118,9 @@ export class LostMessages {
     const shard = before[0]?.shard ?? 0;
     const id = randomUUID();
     const direction = context.directionName;
-    await enter(context.db, context.tenure, [entryOf(id, before[0]?.kind === 'changes' ? 'changes' : 'truncate', shard, position())]);
+    await enter(context.db, context.tenure, [
+      entryOf(id, before[0]?.kind === 'changes' ? 'changes' : 'truncate', shard, position()),
+    ]);
     const body = encode({ version: 1, kind: 'changes', id, direction, shard, rows: {} });
     await context.publisher.publish([{ deduplicationId: id, group, body }], context.signal);
     this.#probes.set(group, { id, sentAtMs: context.clock.nowMs(), before: before.map((suspect) => suspect.id) });

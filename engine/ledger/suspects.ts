@@ -27,7 +27,10 @@ const suspectsSql = `
 
 /** Messages of the active direction that were entered longer than `ageMs` ago; at most the 1,000 oldest. */
 export async function readSuspects(db: Queryable, direction: DirectionName, ageMs: number): Promise<Suspect[]> {
-  const rows = await textRows<{ id: string; kind: Suspect['kind']; shard: string }>(db, suspectsSql, [direction, ageMs]);
+  const rows = await textRows<{ id: string; kind: Suspect['kind']; shard: string }>(db, suspectsSql, [
+    direction,
+    ageMs,
+  ]);
   return rows.map(({ id, kind, shard }) => ({
     id,
     kind,

@@ -28,7 +28,12 @@ test('whatever a body holds, it is read or refused with a reason', () => {
 });
 
 test('a message of which any part is another value is read or refused with a reason', () => {
-  const part = fc.constantFrom(...(Object.keys(message) as (keyof ChangesMessage)[]), '__proto__', 'constructor', 'more');
+  const part = fc.constantFrom(
+    ...(Object.keys(message) as (keyof ChangesMessage)[]),
+    '__proto__',
+    'constructor',
+    'more',
+  );
   fc.assert(
     fc.property(part, fc.jsonValue(), (name, value) => {
       expectAnAnswer(encode(message).replace(/}$/, `,${JSON.stringify(name)}:${JSON.stringify(value)}}`));

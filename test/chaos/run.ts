@@ -22,7 +22,9 @@ const count = Number(values.schedules);
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 
 const faultsText = ({ faults }: Schedule) =>
-  faults.map(({ atMs, kind, forMs, on }) => `${atMs} ms ${kind}${on ? ` (${on})` : ''}${forMs ? ` for ${forMs} ms` : ''}`);
+  faults.map(
+    ({ atMs, kind, forMs, on }) => `${atMs} ms ${kind}${on ? ` (${on})` : ''}${forMs ? ` for ${forMs} ms` : ''}`,
+  );
 
 async function runAll(machine: Machine): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
@@ -50,7 +52,8 @@ let failure: Outcome | undefined;
   const leaked = leaks(machine);
   for (const [text, line] of Object.entries(leaked)) say(`LEAKED ${text}: ${line}`);
   if (failure || Object.keys(leaked).length > 0) process.exitCode = 1;
-  if (failure) say(`\n${failure.failure}\n\nWhat the processes printed last:\n${machine.printed.slice(-80).join('\n')}\n`);
+  if (failure)
+    say(`\n${failure.failure}\n\nWhat the processes printed last:\n${machine.printed.slice(-80).join('\n')}\n`);
   if (values.record) {
     const path = new URL('RESULTS.md', import.meta.url);
     await writeFile(path, resultsText(outcomes, machine, (Date.now() - startedMs) / 60_000));
