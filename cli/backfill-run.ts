@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { enterBackfill, readBackfill, unfinishedBackfills } from '../engine/backfill/record.ts';
 import { runBackfill } from '../engine/backfill/run.ts';
+import { systemClock } from '../engine/clock.ts';
 import { LockstepError } from '../engine/errors.ts';
+import { newestForgettable } from '../engine/ledger/forgettable.ts';
 import type { DirectionName } from '../engine/migration/contract.ts';
 import { type LoadedDirection, loadDirection } from '../engine/migration/load.ts';
 import type { Answer, Context } from './command.ts';
@@ -29,7 +31,7 @@ export async function runToEnd(
   const { signal, telemetry, output, folder } = context;
   const loaded = await loadDirection(pool, direction, directionOf(await loadMigration(folder), direction));
   const unfinished = await unfinishedBackfills(pool, direction);
-  const runs = unfinished.length > 0 ? unfinished : [await enterRun(pool, loaded, request)];
+  const runs = unfinished.length > 0 ? unfinished : [await enterRun(context, pool, loaded, request)];
   const live = createLiveText(output);
   let shownAtMs = 0;
   const show = async (always: boolean) => {
@@ -69,6 +71,7 @@ export async function runToEnd(
 }
 
 async function enterRun(
+  { signal, telemetry }: Context,
   pool: pg.Pool,
   loaded: LoadedDirection,
   { target, forgetInFlight = false }: RunRequest,
@@ -82,11 +85,22 @@ async function enterRun(
     throw new LockstepError('LS_CONFIG', 'With --forget-in-flight every target must be derived: leave --target out.');
   }
   const id = randomUUID();
+  const onWaiting = (waitedMs: number) =>
+    telemetry.log('warn', 'backfill.waits for transactions that are open; pg_stat_activity names them', { waitedMs });
+  const forgetsUpToSeq = forgetInFlight
+    ? await newestForgettable(pool, loaded.name, { clock: systemClock, signal, onWaiting })
+    : undefined;
   const client = await pool.connect();
   try {
     await client.query('BEGIN');
     const targets = target ?? names;
-    await enterBackfill(client, loaded, { id, direction: loaded.name, reason: 'operator', targets, forgetInFlight });
+    await enterBackfill(client, loaded, {
+      id,
+      direction: loaded.name,
+      reason: 'operator',
+      targets,
+      ...(forgetsUpToSeq !== undefined && { forgetsUpToSeq }),
+    });
     await client.query('COMMIT');
     client.release();
     return id;

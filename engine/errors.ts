@@ -138,15 +138,14 @@ export const errorCatalogue = {
   LS_SLOT_MISSING: {
     meaning:
       'Changes are not captured. What was written to the source tables since the slot went is not in the targets.',
-    remedy:
-      'Run "lockstep listen"; a new slot is created. If there was one before, derive everything again with "lockstep backfill --restart".',
+    remedy: 'Run `lockstep listen`: it makes a new slot, and everything is derived again.',
     exitCode: 2,
   },
   LS_SLOT_LOST: {
     meaning:
       "Changes since the slot's position cannot be captured any more; the normalized tables miss them until everything is derived again.",
     remedy:
-      "SELECT pg_drop_replication_slot('the slot') and start the listener: it makes a new slot and derives everything again. Then raise max_slot_wal_keep_size, or find out why the listener was away for so long.",
+      'Start the listener (a running one does it by itself): it makes a new slot, and everything is derived again; `lockstep status` shows how far that is. Then raise max_slot_wal_keep_size, or find out why the listener was away for so long.',
     exitCode: 2,
   },
   LS_SERVER_VERSION: {

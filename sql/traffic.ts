@@ -77,6 +77,11 @@ async function once({ pool, seed = 1, onError }: TrafficOptions, number: number,
   const dice = random(seed, number);
   try {
     const client = await pool.connect();
+    let lost: Error | undefined;
+    const onLost = (error: Error) => {
+      lost = error;
+    };
+    client.on('error', onLost);
     try {
       const outcome = await transact(client, dice, () => chooseAction(dice));
       if (outcome.committed) {
@@ -86,7 +91,8 @@ async function once({ pool, seed = 1, onError }: TrafficOptions, number: number,
         counts.rolledBack++;
       }
     } finally {
-      client.release();
+      client.off('error', onLost);
+      client.release(lost);
     }
   } catch (error) {
     if (lostRace(error)) {

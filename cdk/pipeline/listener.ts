@@ -14,6 +14,7 @@ import {
   LogDriver,
   OperatingSystemFamily,
 } from 'aws-cdk-lib/aws-ecs';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { environment } from '../../infra/contract.ts';
@@ -38,7 +39,7 @@ const folder = join(import.meta.dirname, '../listener');
 export function createListener(
   parent: Construct,
   deployment: Deployment,
-  { queue }: Queues,
+  { queue, deadLetters }: Queues,
   secret: ISecret,
 ): FargateService {
   const { config, prefix, network } = deployment;
@@ -67,6 +68,7 @@ export function createListener(
       [environment.databaseSecretArn]: secret.secretArn,
       [environment.databaseCaFile]: `/app/${authoritiesFile}`,
       [environment.queueUrl]: queue.queueUrl,
+      [environment.deadLetterQueueUrl]: deadLetters.queueUrl,
       [environment.shards]: String(config.shards),
       [environment.metricNamespace]: deployment.metricNamespace,
       [environment.livenessPort]: String(livenessPort),
@@ -82,6 +84,10 @@ export function createListener(
   });
   readSecret(task.taskRole, secret);
   sendTo(task.taskRole, deployment, queue);
+  // Whether a message that is missed may be there, before it is given up for lost.
+  task.taskRole.addToPrincipalPolicy(
+    new PolicyStatement({ actions: ['sqs:GetQueueAttributes'], resources: [deadLetters.queueArn] }),
+  );
   acknowledge(task, {
     'AwsSolutions-ECS2':
       'The variables are names, addresses and numbers. The password is read from Secrets Manager by the process, at each connection: one that ECS injects would not survive its rotation.',

@@ -30,6 +30,7 @@ export const listen: CommandSpec<Options> = {
     await listenToBoth({
       client: createSqsClient(),
       queueUrl,
+      deadLetterQueueUrl: process.env[environment.deadLetterQueueUrl],
       migration,
       shards,
       telemetry,

@@ -12,15 +12,15 @@ export interface BackfillRequest {
   /** In dependency order. */
   readonly targets: readonly string[];
   /**
-   * The queue was lost: when the run ends, all messages that are in flight now are struck out, since what they name
-   * has been derived again by then.
+   * The queue was lost: when the run ends, all messages up to this one (`newestForgettable`) are struck out, since what
+   * they name has been derived again by then.
    */
-  readonly forgetInFlight?: boolean;
+  readonly forgetsUpToSeq?: string;
 }
 
 const requestSql = `
   INSERT INTO lockstep.backfill (id, direction, reason, forgets_up_to_seq)
-  VALUES ($1, $2, $3, CASE WHEN $4 THEN (SELECT coalesce(max(seq), 0) FROM lockstep.in_flight WHERE direction = $2) END)
+  VALUES ($1, $2, $3, CASE WHEN $3 = 'messages lost' THEN (SELECT seq FROM lockstep.in_flight WHERE id = $1) ELSE $4::bigint END)
   ON CONFLICT (id) DO NOTHING`;
 const requestTargetSql = `
   INSERT INTO lockstep.backfill_target (backfill_id, target, ordinal, scopes_estimated)
@@ -45,7 +45,7 @@ export async function enterBackfill(
     request.id,
     request.direction,
     request.reason,
-    request.forgetInFlight ?? false,
+    request.forgetsUpToSeq ?? null,
   ]);
   if (entered.rowCount === 0) return;
   for (const target of loaded.targets) {

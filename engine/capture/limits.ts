@@ -17,6 +17,9 @@ export interface ListenerLimits {
   readonly slotLookEveryMs: number;
   /** How long after the signal the round in hand may take; a container is usually killed after 30 s. */
   readonly finishWithinMs: number;
+  /** After how long in flight a message is suspected to be lost: longer than the queue's visibility timeout. */
+  readonly lostAfterMs: number;
+  readonly lookForLostEveryMs: number;
 }
 
 export const defaultListenerLimits: ListenerLimits = {
@@ -30,4 +33,6 @@ export const defaultListenerLimits: ListenerLimits = {
   slotTimeoutMs: 600_000,
   slotLookEveryMs: 5_000,
   finishWithinMs: 20_000,
+  lostAfterMs: 600_000,
+  lookForLostEveryMs: 30_000,
 };

@@ -13,6 +13,7 @@ import { Bell } from './bell.ts';
 import { createDecoder } from './decode.ts';
 import { Fold } from './fold.ts';
 import { defaultListenerLimits, type ListenerLimits } from './limits.ts';
+import { LostMessages } from './lost-messages.ts';
 import { publicationName } from './names.ts';
 import { type SendContext, sendBackfills, sendRound } from './send.ts';
 import { readSlot, slotBusy } from './slot.ts';
@@ -40,6 +41,8 @@ export interface ListenerOptions {
    * failover to any other, derive everything again.
    */
   readonly failoverSlot?: boolean;
+  /** How many messages the dead-letter queue holds. Without it messages that were lost are told of, and not derived again. */
+  readonly deadLetters?: () => Promise<number>;
   readonly failpoints?: Failpoints;
   readonly clock?: Clock;
   readonly limits?: Partial<ListenerLimits>;
@@ -224,12 +227,15 @@ async function capture(
 
 /** While one round is being sent, the next is collected. */
 async function rounds(
-  { options, clock, bell, broken }: Run,
+  { options, limits, clock, bell, broken }: Run,
   fold: Fold,
   stream: ReplicationStream,
   context: SendContext,
 ): Promise<void> {
-  const { telemetry, signal } = options;
+  const { telemetry, signal, deadLetters } = options;
+  const position = () => stream.confirmed;
+  const lost = new LostMessages({ context, telemetry, lostAfterMs: limits.lostAfterMs, position, deadLetters });
+  let lookedAtMs = clock.nowMs();
   for (;;) {
     await bell.heard();
     broken.throwIfAborted();
@@ -259,5 +265,9 @@ async function rounds(
       }
     }
     if (last) return;
+    if (clock.nowMs() - lookedAtMs >= limits.lookForLostEveryMs) {
+      lookedAtMs = clock.nowMs();
+      await lost.look();
+    }
   }
 }

@@ -50,9 +50,10 @@ export async function sendRound(folded: Folded, context: SendContext): Promise<{
  */
 export async function sendBackfills(context: SendContext): Promise<number> {
   const { db, directionName, direction, publisher, signal } = context;
-  const ids = await backfillsNotBegun(db, directionName);
   const targets = direction.targets.map((target) => target.name);
-  const messages = ids.map((id) => backfillMessage(directionName, { id, reason: 'first start', targets }));
+  const messages = (await backfillsNotBegun(db, directionName)).map(({ id, again }) =>
+    backfillMessage(directionName, { id, reason: again ? 'slot lost' : 'first start', targets }),
+  );
   if (messages.length > 0) await publisher.publish(messages, signal);
   return messages.length;
 }

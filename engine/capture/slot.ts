@@ -28,7 +28,7 @@ export async function readSlot(db: Queryable, slotName: string): Promise<SlotFac
   return row && (JSON.parse(row.slot) as SlotFacts);
 }
 
-/** Why a slot that exists cannot be streamed from (whether someone else does is another question); undefined: it can. */
+/** Why a slot that exists is none of ours; undefined: it is. */
 export function flawInSlot(slotName: string, database: string, slot: SlotFacts): LockstepError | undefined {
   if (slot.slot_type !== 'logical' || slot.plugin !== 'pgoutput' || slot.temporary) {
     const kind = `${slot.temporary ? 'temporary ' : ''}${slot.slot_type}${slot.plugin === null ? '' : `, plugin ${slot.plugin}`}`;
@@ -43,14 +43,12 @@ export function flawInSlot(slotName: string, database: string, slot: SlotFacts):
       `Replication slot ${slotName} belongs to database "${slot.database}", not to "${database}".`,
     );
   }
-  if (slot.wal_status === 'lost' || slot.conflicting === true || slot.invalidation_reason) {
-    const reason = slot.invalidation_reason ? ` (${slot.invalidation_reason})` : '';
-    return new LockstepError(
-      'LS_SLOT_LOST',
-      `Replication slot ${slotName} is lost${reason}: the server has removed WAL that the slot had not sent yet.`,
-    );
-  }
   return undefined;
+}
+
+/** Whether the server has given the slot up: it can never be read again, and no slot of its name be made while it is there. */
+export function isLost(slot: SlotFacts): boolean {
+  return slot.wal_status === 'lost' || slot.conflicting === true || Boolean(slot.invalidation_reason);
 }
 
 export function slotBusy(slotName: string, slot: SlotFacts | undefined): LockstepError {

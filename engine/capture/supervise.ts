@@ -23,6 +23,8 @@ const outages: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'LS_LISTENER_SUPERSEDED',
   'LS_LISTENER_RUNNING',
   'LS_SLOT_BLOCKED',
+  // It went between two looks at it; the next one makes another.
+  'LS_SLOT_LOST',
   'LS_WAL_SENDERS_EXHAUSTED',
 ]);
 

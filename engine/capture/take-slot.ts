@@ -11,7 +11,7 @@ import { openReplicationConnection } from './connection.ts';
 import { publicationName, slotName } from './names.ts';
 import { checkPublication } from './publication.ts';
 import { flawInServer, readServer } from './server.ts';
-import { confirmedPosition, flawInSlot, readSlot } from './slot.ts';
+import { confirmedPosition, flawInSlot, isLost, readSlot, type SlotFacts } from './slot.ts';
 import { createSlot } from './slot-creation.ts';
 import { checkSources } from './sources.ts';
 import { ReplicationStream, type StreamOptions } from './stream.ts';
@@ -26,7 +26,7 @@ export interface Preflight {
 /**
  * Whether this direction can be captured here. Reads catalogs only.
  *
- * @throws LockstepError LS_SERVER_VERSION, LS_READ_REPLICA, LS_WAL_LEVEL, LS_SOURCE_…, LS_PUBLICATION_…, LS_SLOT_FOREIGN or LS_SLOT_LOST.
+ * @throws LockstepError LS_SERVER_VERSION, LS_READ_REPLICA, LS_WAL_LEVEL, LS_SOURCE_…, LS_PUBLICATION_… or LS_SLOT_FOREIGN.
  */
 export async function preflight(
   db: pg.ClientBase,
@@ -64,8 +64,9 @@ export interface TakenSlot {
 }
 
 /**
- * Takes the slot, and makes it when there is none. Returns undefined when another listener has it. Whenever a slot of the active direction
- * is new, or nothing was ever derived, a backfill of everything is entered first (its message is sent once the slot exists).
+ * Takes the slot, and makes it when there is none, or only one that the server has given up. Returns undefined when
+ * another listener has it. Whenever a slot of the active direction is new, or nothing was ever derived, a backfill of
+ * everything is entered first (its message is sent once the slot exists); until it has ended nothing counts as applied.
  *
  * @throws LockstepError LS_SLOT_BLOCKED, LS_REPLICATION_PRIVILEGE and others; see `createSlot` and `ReplicationStream.start`.
  */
@@ -78,11 +79,12 @@ export async function takeSlot(request: SlotRequest): Promise<TakenSlot | undefi
   try {
     const slot = await readSlot(db, name);
     if (slot?.active) return undefined;
-    if (await needsBackfill(db, directionName, slot !== undefined)) {
-      await wishForBackfill(db, directionName, randomUUID());
-    }
-    const stream = await openStream(request, !slot);
-    return stream && { stream, slotCreated: !slot };
+    const lost = slot !== undefined && isLost(slot);
+    const slotCreated = !slot || lost;
+    if (await needsBackfill(db, directionName, !slotCreated)) await wishForBackfill(db, directionName, randomUUID());
+    if (lost) await dropLost(request, slot);
+    const stream = await openStream(request, slotCreated);
+    return stream && { stream, slotCreated };
   } finally {
     // Of a session that is gone nothing is held.
     await db.query('SELECT pg_advisory_unlock($1)', [lock]).catch(() => undefined);
@@ -96,6 +98,17 @@ export async function takeSlot(request: SlotRequest): Promise<TakenSlot | undefi
 async function needsBackfill(db: pg.ClientBase, direction: DirectionName, hasSlot: boolean): Promise<boolean> {
   if ((await readPhase(db)) !== direction) return false;
   return !hasSlot || (direction === 'forward' && !(await everBackfilled(db, direction)));
+}
+
+/** What it has not sent is gone with it; all of that is derived again. */
+async function dropLost({ db, slotName: name, telemetry }: SlotRequest, slot: SlotFacts): Promise<void> {
+  telemetry.log('error', 'slot.lost', {
+    slotName: name,
+    reason: slot.invalidation_reason ?? 'WAL that it had not sent was removed',
+    remedy: 'a new slot is made and everything derived again; raise max_slot_wal_keep_size',
+  });
+  telemetry.measure('capture.slots_lost', 1);
+  await db.query('SELECT pg_drop_replication_slot($1)', [name]);
 }
 
 async function openStream(request: SlotRequest, create: boolean): Promise<ReplicationStream | undefined> {

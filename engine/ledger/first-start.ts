@@ -6,9 +6,11 @@ import { type Queryable, textRows } from '../text-query.ts';
 const dropSql = `
   DELETE FROM lockstep.in_flight f WHERE f.direction = $1 AND f.kind = 'backfill'
     AND NOT EXISTS (SELECT FROM lockstep.backfill b WHERE b.id = f.id)`;
+// Below every position: what committed while there was no slot (or the one before was lost) is in no message, so until
+// this backfill has ended nothing that committed at any time counts as applied.
 const wishSql = `
   INSERT INTO lockstep.in_flight (id, direction, kind, shard, commit_lsn, committed_at, key_count)
-  VALUES ($1, $2, 'backfill', 0, pg_current_wal_insert_lsn(), clock_timestamp(), 0)`;
+  VALUES ($1, $2, 'backfill', 0, '0/0', clock_timestamp(), 0)`;
 
 /**
  * Enters a backfill of everything, in place of one that has not begun. To be called before the slot is made, so that no
@@ -32,12 +34,18 @@ export async function everBackfilled(db: Queryable, direction: DirectionName): P
 }
 
 const notBegunSql = `
-  SELECT f.id::text AS id FROM lockstep.in_flight f
+  SELECT f.id::text AS id, EXISTS (SELECT FROM lockstep.backfill b WHERE b.direction = $1) AS again FROM lockstep.in_flight f
   WHERE f.direction = $1 AND f.kind = 'backfill' AND NOT EXISTS (SELECT FROM lockstep.backfill b WHERE b.id = f.id)
   ORDER BY f.seq`;
 
-/** Ids of backfills that are entered but that nobody has begun: their messages may never have been sent. */
-export async function backfillsNotBegun(db: Queryable, direction: DirectionName): Promise<string[]> {
-  const rows = await textRows<{ id: string }>(db, notBegunSql, [direction]);
-  return rows.map((row) => row.id);
+export interface NotBegun {
+  readonly id: string;
+  /** Not the first backfill of this direction: its slot was lost. */
+  readonly again: boolean;
+}
+
+/** Backfills that are entered but that nobody has begun: their messages may never have been sent. */
+export async function backfillsNotBegun(db: Queryable, direction: DirectionName): Promise<NotBegun[]> {
+  const rows = await textRows<{ id: string; again: string }>(db, notBegunSql, [direction]);
+  return rows.map(({ id, again }) => ({ id, again: again === 't' }));
 }

@@ -24,8 +24,14 @@ const raiseEpochSql = `
     listener_started_at = excluded.listener_started_at, listener_seen_at = excluded.listener_seen_at
   RETURNING epoch::text AS epoch`;
 
+// Beside what will be read again: everything, when a backfill of everything is entered that nobody has begun. The changes
+// of all these messages can be seen by now (those that could not were not confirmed), so it will derive them; and with a
+// new slot, nobody knows which of them were sent.
 const forgetSql = `
-  DELETE FROM lockstep.in_flight WHERE direction = $1 AND kind <> 'backfill' AND commit_lsn >= $2::pg_lsn
+  DELETE FROM lockstep.in_flight WHERE direction = $1 AND kind <> 'backfill'
+    AND (commit_lsn >= $2::pg_lsn
+         OR EXISTS (SELECT FROM lockstep.in_flight w WHERE w.direction = $1 AND w.kind = 'backfill'
+                    AND NOT EXISTS (SELECT FROM lockstep.backfill b WHERE b.id = w.id)))
   RETURNING id::text AS id, kind`;
 
 // Their messages are read again too, under new ids.

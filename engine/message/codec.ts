@@ -18,7 +18,7 @@ const backfill = z.strictObject({
   kind: z.literal('backfill'),
   id: z.uuid(),
   direction: directionName,
-  reason: z.enum(['first start', 'truncate']),
+  reason: z.enum(['first start', 'truncate', 'slot lost', 'messages lost']),
   targets: z.array(z.string()).min(1),
 });
 

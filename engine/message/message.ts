@@ -15,14 +15,15 @@ export interface ChangesMessage {
   readonly rows: Readonly<Record<string, readonly ChangedRow[]>>;
 }
 
-/** Whole targets must be derived again: on the first start, or since a source was truncated. */
+/** Whole targets must be derived again: on the first start, since a source was truncated, since changes were lost. */
 export interface BackfillMessage {
   readonly version: 1;
   readonly kind: 'backfill';
   /** UUID; the ledger entry and the backfill run. (Its continuations are sent under other deduplication ids.) */
   readonly id: string;
   readonly direction: DirectionName;
-  readonly reason: 'first start' | 'truncate';
+  /** `messages lost`: its end also strikes out every message that was entered before it. */
+  readonly reason: 'first start' | 'truncate' | 'slot lost' | 'messages lost';
   /** Target names, in dependency order. */
   readonly targets: readonly string[];
 }

@@ -69,7 +69,7 @@ export function slotFindings({ slot, slotName, listenerSeenAtMs }: StreamState):
     return [
       {
         level: 'broken',
-        text: `The slot ${slotName} is gone: changes since then were missed. Start \`lockstep listen\`, then run \`lockstep backfill\`.`,
+        text: `The slot ${slotName} is gone: changes since then were missed. Start \`lockstep listen\`: it makes a new one, and everything is derived again.`,
       },
     ];
   }
@@ -78,7 +78,7 @@ export function slotFindings({ slot, slotName, listenerSeenAtMs }: StreamState):
     return [
       {
         level: 'broken',
-        text: `The slot ${slot.name} is lost${reason}: changes since then were missed. Drop it, start \`lockstep listen\`, then run \`lockstep backfill\`.`,
+        text: `The slot ${slot.name} is lost${reason}: changes since then were missed. \`lockstep listen\` makes a new one, and everything is derived again.`,
       },
     ];
   }

@@ -15,6 +15,7 @@ import {
   readStream,
   type SlotState,
 } from './queries.ts';
+import { recoveryFindings } from './recovery.ts';
 
 export interface Status {
   readonly phase: Phase;
@@ -58,6 +59,7 @@ export async function readStatus(
   const stream = await readStream(db, direction);
   const inFlight = await readInFlight(db, direction);
   const quarantine = await readQuarantineGroups(db, direction);
+  const backfill = await readBackfill(db, direction);
   const sample = { position: stream.walPosition, atMs: stream.nowMs };
   const untilLost = stream.slot && secondsUntilLost(stream.slot, walRate(before, sample));
   const status: Status = {
@@ -76,10 +78,10 @@ export async function readStatus(
       oldestLsn: inFlight.oldestLsn === undefined ? null : formatLsn(inFlight.oldestLsn),
       oldestAgeSeconds: inFlight.oldestAgeMs / 1000,
     },
-    backfill: await readBackfill(db, direction),
+    backfill,
     quarantine,
     validation: (await readLastValidation(db, direction)) ?? null,
-    findings: findings(stream, inFlight, quarantine, untilLost, otherStream),
+    findings: [...recoveryFindings(backfill), ...findings(stream, inFlight, quarantine, untilLost, otherStream)],
   };
   return { status, sample };
 }

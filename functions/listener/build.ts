@@ -1,4 +1,5 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
+import type { ListenerLimits } from '../../engine/capture/limits.ts';
 import { runListener } from '../../engine/capture/listener.ts';
 import { superviseListener } from '../../engine/capture/supervise.ts';
 import { LockstepError } from '../../engine/errors.ts';
@@ -6,6 +7,7 @@ import type { Failpoints } from '../../engine/failpoint.ts';
 import type { DirectionName, Migration } from '../../engine/migration/contract.ts';
 import type { Telemetry } from '../../engine/telemetry.ts';
 import { openDatabase } from '../../infra/postgres/database.ts';
+import { countMessages } from '../../infra/sqs/count.ts';
 import { createPublisher } from '../../infra/sqs/publisher.ts';
 
 export interface ListenerParts {
@@ -20,13 +22,17 @@ export interface ListenerParts {
   readonly standby: boolean;
   /** Where the database's settings are. Default: this process's. */
   readonly env?: NodeJS.ProcessEnv;
+  /** Where lost messages are told from dead ones: without it they are told of, and not derived again. */
+  readonly deadLetterQueueUrl?: string | undefined;
   readonly failpoints?: Failpoints;
+  readonly limits?: Partial<ListenerLimits>;
   readonly onCapturing?: () => void;
 }
 
 /** The listener over given parts, through outages, until `signal` aborts. Throws what `superviseListener` throws. */
 export async function listen(parts: ListenerParts): Promise<void> {
-  const { client, queueUrl, migration, telemetry, signal, standby, shards, failpoints } = parts;
+  const { client, queueUrl, migration, telemetry, signal, standby, shards, failpoints, limits } = parts;
+  const { deadLetterQueueUrl } = parts;
   const direction = migration[parts.direction];
   if (!direction) {
     throw new LockstepError('LS_MIGRATION_INVALID', `"${migration.name}" declares no ${parts.direction} direction.`);
@@ -52,6 +58,8 @@ export async function listen(parts: ListenerParts): Promise<void> {
       signal,
       standby,
       ...(failpoints && { failpoints }),
+      ...(limits && { limits }),
+      ...(deadLetterQueueUrl !== undefined && { deadLetters: () => countMessages(client, deadLetterQueueUrl) }),
       onCapturing() {
         onCapturing();
         parts.onCapturing?.();

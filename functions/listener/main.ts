@@ -15,6 +15,7 @@ await using _liveness = livenessPort === undefined ? undefined : await answerLiv
 await listenToBoth({
   client: createSqsClient(),
   queueUrl: setting(environment.queueUrl),
+  deadLetterQueueUrl: process.env[environment.deadLetterQueueUrl],
   migration,
   shards: Number(process.env[environment.shards] ?? defaultShards),
   telemetry,

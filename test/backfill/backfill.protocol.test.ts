@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { enterBackfill, readBackfill, setBackfillPaused } from '../../engine/backfill/record.ts';
 import { type BackfillOptions, runBackfill } from '../../engine/backfill/run.ts';
+import { systemClock } from '../../engine/clock.ts';
+import { newestForgettable } from '../../engine/ledger/forgettable.ts';
 import { withConnection } from '../../engine/merge/transaction.ts';
 import type { LoadedDirection } from '../../engine/migration/load.ts';
 import { listQuarantine } from '../../engine/quarantine/quarantine.ts';
@@ -32,12 +35,18 @@ async function request(
   pool: pg.Pool,
   loaded: LoadedDirection,
   targets = loaded.targets.map(({ name }) => name),
-  forgetInFlight = false,
+  forgetsUpToSeq?: string,
 ): Promise<string> {
   const id = randomUUID();
   await withConnection(pool, async (client) => {
     await client.query('BEGIN');
-    await enterBackfill(client, loaded, { id, direction: 'forward', reason: 'test', targets, forgetInFlight });
+    await enterBackfill(client, loaded, {
+      id,
+      direction: 'forward',
+      reason: 'test',
+      targets,
+      ...(forgetsUpToSeq && { forgetsUpToSeq }),
+    });
     await client.query('COMMIT');
   });
   return id;
@@ -143,6 +152,24 @@ test('rows that moved between scopes while nothing was captured are neither lost
   expect(await differences(w.pool, w.loaded)).toEqual(none);
 });
 
+const forgettable = (pool: pg.Pool, onWaiting = () => {}) =>
+  newestForgettable(pool, 'forward', { clock: systemClock, signal: new AbortController().signal, onWaiting });
+
+test('a message is not forgotten before its change can be seen', async () => {
+  await using w = await world();
+  const writer = await w.client();
+  await writer.query("BEGIN; UPDATE users SET email = 'e'");
+  let found: string | undefined;
+  const finding = forgettable(w.pool).then((seq) => {
+    found = seq;
+  });
+  await delay(200);
+  expect(found).toBeUndefined();
+  await writer.query('COMMIT');
+  await finding;
+  expect(found).toBe('0');
+});
+
 test('after a lost queue the run strikes out what was in flight when it was asked for, and nothing younger', async () => {
   await using w = await world();
   const enter = (id: string) =>
@@ -152,7 +179,7 @@ test('after a lost queue the run strikes out what was in flight when it was aske
     );
   const [old, young] = [randomUUID(), randomUUID()];
   await enter(old);
-  const id = await request(w.pool, w.loaded, undefined, true);
+  const id = await request(w.pool, w.loaded, undefined, await forgettable(w.pool));
   await enter(young);
   expect(await run(w.pool, w.loaded, id)).toBe('finished');
   expect((await w.pool.query('SELECT id::text FROM lockstep.in_flight')).rows).toEqual([{ id: young }]);

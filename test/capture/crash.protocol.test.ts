@@ -8,9 +8,10 @@ import type { Failpoint, Failpoints } from '../../engine/failpoint.ts';
 import { enter, heartbeat, type LedgerEntry } from '../../engine/ledger/entries.ts';
 import { takeOver } from '../../engine/ledger/take-over.ts';
 import { silent } from '../../engine/telemetry.ts';
+import { isApplied, raiseBarrier } from '../../engine/wait/barrier.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
-import { captured, createPhotos, engineSchema, Inbox, ledger, startListener } from './support.ts';
+import { captured, createPhotos, endBackfill, engineSchema, Inbox, ledger, startListener } from './support.ts';
 
 /** Dies at a named place, once something is being sent. */
 function dieAt(place: Failpoint): { failpoints: Failpoints; arm: () => void } {
@@ -42,6 +43,7 @@ test.each(places)('killed at %s, nothing is lost and the ledger is exact', async
     limits: { idleConfirmMs: 600_000 },
   });
   await captured(database);
+  await endBackfill(database.pool);
   death.arm();
   await database.pool.query("INSERT INTO photos VALUES (1, 'a')");
   await expect(first.ended).rejects.toThrow(`killed at ${place}`);
@@ -83,6 +85,37 @@ test('a backfill that was asked for before the slot was lost does not count for 
   const [former, latter] = inbox.backfills.map(({ id }) => id);
   expect(latter).not.toBe(former);
   expect((await ledger(database)).map(({ id }) => id)).toEqual([latter]);
+});
+
+test('what committed before the slot was made does not count as applied until everything is derived', async () => {
+  await using database = await testDatabase({ template: engineSchema });
+  const migration = await createPhotos(database.pool);
+  await database.pool.query("INSERT INTO photos VALUES (1, 'a')");
+  const barrier = await raiseBarrier(database.pool);
+  const inbox = new Inbox(migration);
+  await using _listener = await startListener(database, migration, inbox);
+  await captured(database);
+  expect(await isApplied(database.pool, 'forward', barrier)).toEqual({ captured: true, applied: false });
+  await database.pool.query('DELETE FROM lockstep.in_flight WHERE id = $1', [inbox.backfills[0]?.id]);
+  expect(await isApplied(database.pool, 'forward', barrier)).toEqual({ captured: true, applied: true });
+});
+
+test('the slot dropped while a message was entered and not sent: nothing waits for that message for ever', async () => {
+  await using database = await testDatabase({ template: engineSchema });
+  const migration = await createPhotos(database.pool);
+  const death = dieAt('listener.ledger-written');
+  const first = await startListener(database, migration, new Inbox(migration), { failpoints: death.failpoints });
+  await captured(database);
+  death.arm();
+  await database.pool.query("INSERT INTO photos VALUES (1, 'a')");
+  await expect(first.ended).rejects.toThrow('killed');
+  expect((await ledger(database)).map(({ kind }) => kind)).toEqual(['backfill', 'changes']);
+  await eventually(() =>
+    database.pool.query('SELECT pg_drop_replication_slot($1)', [slotName('forward', database.name)]),
+  );
+  await using _second = await startListener(database, migration, new Inbox(migration));
+  await captured(database);
+  expect((await ledger(database)).map(({ kind }) => kind)).toEqual(['backfill']);
 });
 
 test('of several that start together one captures, with one backfill', async () => {
@@ -265,9 +298,9 @@ test('a mistake is not an outage', async () => {
       attempts.push(attempts.length);
       throw attempts.length < 3
         ? new LockstepError('LS_CONNECTION_LOST', 'lost')
-        : new LockstepError('LS_SLOT_LOST', 'lost for good');
+        : new LockstepError('LS_SLOT_FOREIGN', 'not ours');
     },
   });
-  await expect(supervised).rejects.toMatchObject({ code: 'LS_SLOT_LOST' });
+  await expect(supervised).rejects.toMatchObject({ code: 'LS_SLOT_FOREIGN' });
   expect(attempts).toHaveLength(3);
 });

@@ -5,7 +5,16 @@ import { silent, type Telemetry } from '../../engine/telemetry.ts';
 import { testDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { createSlots, peek } from './library.ts';
-import { captured, confirmed, createPhotos, engineSchema, Inbox, ledger, startListener } from './support.ts';
+import {
+  captured,
+  confirmed,
+  createPhotos,
+  endBackfill,
+  engineSchema,
+  Inbox,
+  ledger,
+  startListener,
+} from './support.ts';
 
 /** A database with a listener on table photos, and the inbox that it fills. */
 async function listening(overrides: Parameters<typeof startListener>[3] = {}) {
@@ -50,10 +59,7 @@ test('a slot that was dropped is made again, and everything derived again', asyn
   const first = await startListener(database, migration, inbox);
   await captured(database);
   await first.stop();
-  await database.pool.query(
-    "INSERT INTO lockstep.backfill (id, direction, reason, finished_at) SELECT id, 'forward', 'first start', now() FROM lockstep.in_flight",
-  );
-  await database.pool.query('TRUNCATE lockstep.in_flight');
+  await endBackfill(database.pool);
   await eventually(() =>
     database.pool.query(
       'SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database()',

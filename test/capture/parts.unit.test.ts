@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { Bell } from '../../engine/capture/bell.ts';
 import { publicationName, slotName } from '../../engine/capture/names.ts';
 import { flawInServer } from '../../engine/capture/server.ts';
-import { flawInSlot, type SlotFacts } from '../../engine/capture/slot.ts';
+import { flawInSlot, isLost, type SlotFacts } from '../../engine/capture/slot.ts';
 import { isOutage, pauseBeforeRetryMs, superviseListener } from '../../engine/capture/supervise.ts';
 import { readFrame, statusUpdate } from '../../engine/capture/wire.ts';
 import { LockstepError } from '../../engine/errors.ts';
@@ -80,9 +80,10 @@ test('slots that cannot be streamed from', () => {
   const flaw = (changes: Partial<SlotFacts>) => flawInSlot('s', 'd', { ...slot, ...changes })?.code;
   expect(flaw({})).toBeUndefined();
   expect(flaw({ wal_status: 'unreserved', invalidation_reason: null, conflicting: false })).toBeUndefined();
-  expect(flaw({ wal_status: 'lost' })).toBe('LS_SLOT_LOST');
-  expect(flaw({ conflicting: true })).toBe('LS_SLOT_LOST');
-  expect(flaw({ invalidation_reason: 'idle_timeout' })).toBe('LS_SLOT_LOST');
+  expect(isLost({ ...slot, wal_status: 'unreserved', invalidation_reason: null, conflicting: false })).toBe(false);
+  expect(isLost({ ...slot, wal_status: 'lost' })).toBe(true);
+  expect(isLost({ ...slot, conflicting: true })).toBe(true);
+  expect(isLost({ ...slot, invalidation_reason: 'idle_timeout' })).toBe(true);
   expect(flaw({ database: 'e' })).toBe('LS_SLOT_FOREIGN');
   expect(flaw({ slot_type: 'physical', plugin: null, database: null })).toBe('LS_SLOT_FOREIGN');
   expect(flaw({ temporary: true })).toBe('LS_SLOT_FOREIGN');
@@ -114,7 +115,7 @@ test('what is an outage is decided by codes', () => {
     expect(isOutage(error)).toBe(true);
   }
   expect(isOutage(new LockstepError('LS_LISTENER_SUPERSEDED', ''))).toBe(true);
-  for (const error of [serverError('42501'), new Error('bug'), new LockstepError('LS_SLOT_LOST', '')])
+  for (const error of [serverError('42501'), new Error('bug'), new LockstepError('LS_SLOT_FOREIGN', '')])
     expect(isOutage(error)).toBe(false);
 });
 

@@ -3,9 +3,10 @@ import pg from 'pg';
 import { expect, inject, test } from 'vitest';
 import { runListener } from '../../engine/capture/listener.ts';
 import { silent } from '../../engine/telemetry.ts';
+import { passBarrier } from '../../engine/wait/barrier.ts';
 import { startPostgres } from '../../infra/local/postgres.ts';
 import { eventually } from '../support/eventually.ts';
-import { createPhotos, engineSchema, Inbox } from './support.ts';
+import { createPhotos, endBackfill, engineSchema, Inbox } from './support.ts';
 
 async function server(settings: Record<string, string>) {
   await using stack = new AsyncDisposableStack();
@@ -14,6 +15,8 @@ async function server(settings: Record<string, string>) {
   pool.on('error', () => {});
   await engineSchema.build(pool);
   const migration = await createPhotos(pool);
+  const inbox = new Inbox(migration);
+  const told: string[] = [];
   const rest = stack.move();
   const listen = async (signal = new AbortController().signal, onCapturing = () => {}) =>
     runListener({
@@ -21,8 +24,8 @@ async function server(settings: Record<string, string>) {
       pool,
       directionName: 'forward',
       direction: migration.forward,
-      publisher: new Inbox(migration),
-      telemetry: silent,
+      publisher: inbox,
+      telemetry: { ...silent, log: (_, event) => void told.push(event) },
       shards: 4,
       signal,
       onCapturing,
@@ -31,7 +34,7 @@ async function server(settings: Record<string, string>) {
     const stopping = new AbortController();
     await listen(stopping.signal, () => stopping.abort());
   };
-  return { pool, postgres, listen, once, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+  return { pool, postgres, inbox, told, listen, once, [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }
 
 test('wal_level that is not logical', async () => {
@@ -39,7 +42,7 @@ test('wal_level that is not logical', async () => {
   await expect(run.listen()).rejects.toMatchObject({ code: 'LS_WAL_LEVEL' });
 });
 
-test('no room for a slot or a sender; a slot that is lost', async () => {
+test('no room for a slot or a sender; a slot that is lost is told of and made again, and everything derived again', async () => {
   await using run = await server({
     max_replication_slots: '1',
     max_wal_senders: '1',
@@ -63,5 +66,14 @@ test('no room for a slot or a sender; a slot that is lost', async () => {
     const { rows } = await run.pool.query('SELECT wal_status FROM pg_replication_slots');
     return rows[0].wal_status === 'lost';
   });
-  await expect(run.listen()).rejects.toMatchObject({ code: 'LS_SLOT_LOST' });
+  await expect(passBarrier({ db: run.pool, direction: 'forward', timeoutMs: 0 })).rejects.toMatchObject({
+    code: 'LS_SLOT_LOST',
+  });
+  await endBackfill(run.pool);
+  await run.once();
+  expect(run.told).toContain('slot.lost');
+  expect((await run.pool.query('SELECT wal_status FROM pg_replication_slots')).rows).toEqual([
+    { wal_status: 'reserved' },
+  ]);
+  expect(run.inbox.backfills.map(({ reason }) => reason)).toEqual(['first start', 'slot lost']);
 });

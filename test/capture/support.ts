@@ -178,3 +178,11 @@ export async function ledger(
   );
   return rows;
 }
+
+/** As if an applier had done with the first start's backfill. */
+export async function endBackfill(pool: Pick<pg.Pool, 'query'>): Promise<void> {
+  await pool.query(
+    `WITH ended AS (DELETE FROM lockstep.in_flight WHERE kind = 'backfill' RETURNING id, direction)
+     INSERT INTO lockstep.backfill (id, direction, reason, finished_at) SELECT id, direction, 'first start', now() FROM ended`,
+  );
+}

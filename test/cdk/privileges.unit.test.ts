@@ -56,13 +56,14 @@ test('each function reads one secret; the one that sets passwords reads those of
   expect(reads(prod.pipeline, /^MigrateRole/)).toBe(1 + Object.keys(databaseRoles).length);
 });
 
-test('the listener sends to the queue and does nothing else with queues', () => {
+test('the listener sends to the queue, counts dead letters, and does nothing else with queues', () => {
   const [policy] = Object.entries(resourcesOf(prod.pipeline, 'AWS::IAM::Policy')).filter(([id]) =>
     id.startsWith('ListenerTaskTaskRole'),
   );
   const document = policy?.[1].Properties.PolicyDocument as { Statement: Statement[] };
   expect(document.Statement.flatMap(actionsOf).filter((action) => action.startsWith('sqs:'))).toEqual([
     'sqs:SendMessage',
+    'sqs:GetQueueAttributes',
   ]);
 });
 

@@ -9,6 +9,7 @@ import type { Telemetry } from '../../engine/telemetry.ts';
 import { passBarrier } from '../../engine/wait/barrier.ts';
 import { buildApply } from '../../functions/apply/build.ts';
 import { listenToBoth } from '../../functions/listener/both.ts';
+import type { ListenerParts } from '../../functions/listener/build.ts';
 import { defaultShards, environment } from '../../infra/contract.ts';
 import { startEventSource } from '../../infra/local/event-source.ts';
 import { openDatabase } from '../../infra/postgres/database.ts';
@@ -107,6 +108,7 @@ export async function stillWorld(
 export async function startListening(
   { settings, queue, telemetry, migration }: World,
   failpoints?: Failpoints,
+  more: Partial<Pick<ListenerParts, 'limits' | 'deadLetterQueueUrl'>> = {},
 ): Promise<Part> {
   const stopping = new AbortController();
   const { promise: capturing, resolve } = Promise.withResolvers<void>();
@@ -120,6 +122,7 @@ export async function startListening(
     standby: true,
     env: settings,
     onCapturing: () => resolve(),
+    ...more,
     ...(failpoints && { failpoints }),
   });
   ended.catch(() => undefined);

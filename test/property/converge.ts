@@ -12,6 +12,7 @@ import { type DatabaseTemplate, testDatabase } from '../support/database.ts';
 import { differences } from '../support/differences.ts';
 import { type Random, randomFrom } from '../support/random.ts';
 import { Bag } from './bag.ts';
+import { transact } from './transaction.ts';
 
 export interface World {
   readonly template: DatabaseTemplate;
@@ -26,26 +27,6 @@ export interface World {
 const timeoutMs = 240_000;
 const writers = 3;
 const appliers = 3;
-
-/** A transaction of a few statements; some with a savepoint rolled back, some rolled back as a whole. */
-async function transact(client: pg.ClientBase, { statement }: World, random: Random): Promise<void> {
-  await client.query('BEGIN');
-  try {
-    for (let left = 1 + random.integer(4); left > 0; left--) {
-      if (random.chance(0.1)) {
-        await client.query('SAVEPOINT s');
-        await client.query(statement(random));
-        await client.query('ROLLBACK TO SAVEPOINT s');
-      }
-      await client.query(statement(random));
-    }
-    await client.query(random.chance(0.1) ? 'ROLLBACK' : 'COMMIT');
-  } catch (error) {
-    // What the legacy schema itself refuses (a foreign key, a deadlock among the writers) is rolled back.
-    expect((error as { code?: string }).code).toMatch(/^(23|40)/);
-    await client.query('ROLLBACK');
-  }
-}
 
 /**
  * For each seed: random transactions by several writers at once, captured from the WAL by a listener, handed in any
@@ -77,7 +58,7 @@ export async function converge(world: World, seeds: readonly number[]): Promise<
       await Promise.all(
         clients.map(async (client, index) => {
           const random = randomFrom(seed * 17 + index);
-          for (let left = 3 + random.integer(6); left > 0; left--) await transact(client, world, random);
+          for (let left = 3 + random.integer(6); left > 0; left--) await transact(client, world.statement, random);
         }),
       );
       const passed = await Promise.race([

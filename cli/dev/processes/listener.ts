@@ -9,6 +9,7 @@ await serve(async ({ folder, telemetry, signal, ready }) => {
   await listenToBoth({
     client: createSqsClient(),
     queueUrl: setting(environment.queueUrl),
+    deadLetterQueueUrl: process.env[environment.deadLetterQueueUrl],
     migration: await loadMigration(folder),
     shards: defaultShards,
     telemetry,
