@@ -84,16 +84,8 @@ export function stations({ stations: all }) {
 export function figures({ lag, slot, inFlight }, sample) {
   return [
     figure('Lag', duration(lag.seconds), 'age of the oldest change that is not applied'),
-    figure(
-      'Changed by the application',
-      `${rate(sample?.sourceRowsPerSecond)} rows/s`,
-      'in the sources',
-    ),
-    figure(
-      'Written in the targets',
-      `${rate(sample?.targetRowsPerSecond)} rows/s`,
-      'by merges and backfill',
-    ),
+    figure('Changed by the application', `${rate(sample?.sourceRowsPerSecond)} rows/s`, 'in the sources'),
+    figure('Written in the targets', `${rate(sample?.targetRowsPerSecond)} rows/s`, 'by merges and backfill'),
     figure(
       'In flight',
       plural(inFlight.keys, 'row'),

@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { folded, mostEvents, type Observed, observedEvents, rememberedEvent, withEvents } from '../../dashboard/events.ts';
+import {
+  folded,
+  mostEvents,
+  type Observed,
+  observedEvents,
+  rememberedEvent,
+  withEvents,
+} from '../../dashboard/events.ts';
 import type { PageEvent } from '../../dashboard/model.ts';
 import { type Counters, ratesOf, withReading } from '../../dashboard/rates.ts';
 import { nextOf, stationsOf, verdictOf } from '../../dashboard/verdict.ts';
