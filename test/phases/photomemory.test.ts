@@ -16,7 +16,7 @@ test('PhotoMemory goes to the normalized tables and back, changed by the operato
   await using world = await startWorld();
   const { app, database } = world;
   await database.pool.query(await readFile(new URL('../../sql/roles.sql', import.meta.url), 'utf8'));
-  await addUsers(app, 2);
+  await addUsers(app, 1);
   await addPhoto(app, 1, 1);
   await world.sync();
   await arm({ client: await database.client(), migration, telemetry: silent });
