@@ -27,9 +27,10 @@ export const check: CommandSpec<Record<string, never>> = {
     const text =
       findings.length === 0
         ? `Nothing is wrong with the migration "${name}" (${shown}): ${rehearsed.join(' and ')} transactions rehearsed.`
-        : [...findings.map(findingText), `${findings.length} mistakes in the migration "${name}" (${shown}).`].join(
-            '\n\n',
-          );
+        : [
+            ...findings.map(findingText),
+            `${findings.length} ${findings.length === 1 ? 'mistake' : 'mistakes'} in the migration "${name}" (${shown}).`,
+          ].join('\n\n');
     output.print({ event: 'checked', migration: name, folder: checked, findings, rehearsed: report.rehearsed }, text);
     return findings.length === 0 ? 0 : 1;
   },

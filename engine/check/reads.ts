@@ -14,7 +14,7 @@ interface Read {
 // What PostgreSQL itself records: the rules of views depend on columns, functions with a parsed body on tables.
 const reachedCte = `
   WITH RECURSIVE reached (classid, objid, attnum) AS (
-    SELECT 'pg_class'::regclass::oid, $1::regclass::oid, 0
+    SELECT 'pg_class'::regclass::oid, to_regclass($1)::oid, 0
     UNION
     SELECT d.refclassid, d.refobjid, d.refobjsubid
     FROM reached r

@@ -10,7 +10,7 @@ export interface BackfillEstimate {
 
 /**
  * How much longer a chunk takes than deriving its rows: comparing, inserting with indexes and foreign keys, committing.
- * Measured on PhotoMemory with 4,000 users on two cores (docs/your-own-migration.md says how): 3 to 6.
+ * An assumption that errs on the long side; `--write-factor` sets another.
  */
 export const defaultWriteFactor = 5;
 

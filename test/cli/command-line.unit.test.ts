@@ -7,6 +7,9 @@ import { bin, checkout, lockstep, older, run } from './lockstep.ts';
 
 const commands = [
   'dev',
+  'new',
+  'check',
+  'plan',
   'migrate',
   'listen',
   'apply',

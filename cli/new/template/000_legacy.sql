@@ -5,6 +5,7 @@
 CREATE SCHEMA legacy;
 
 CREATE TABLE legacy.tickets (
+  -- squawk-ignore prefer-identity
   id BIGSERIAL PRIMARY KEY,
   title TEXT NOT NULL,
   -- 0 open, 1 in progress, 2 closed.

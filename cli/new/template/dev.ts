@@ -11,10 +11,10 @@ export const dev: DevHooks = {
   async seed(client, { users }) {
     await client.query(
       `INSERT INTO legacy.tickets (id, title, state, tags)
-       SELECT n, CASE WHEN n % 97 = 0 THEN repeat('long ', 50) ELSE 'Ticket ' || n END,
-              CASE WHEN n % 89 = 0 THEN 7 ELSE n % 3 END,
+       SELECT n, CASE WHEN n % 17 = 0 THEN repeat('long ', 50) ELSE 'Ticket ' || n END,
+              CASE WHEN n % 19 = 0 THEN 7 ELSE n % 3 END,
               (ARRAY['urgent, billing', 'login', 'mobile,, ui ,login', '', NULL])[1 + n % 5]
-       FROM generate_series(1, 10 * $1::INTEGER) n
+       FROM generate_series(1, 2 * $1::INTEGER) n
        ON CONFLICT (id) DO NOTHING`,
       [users],
     );
