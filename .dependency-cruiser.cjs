@@ -16,13 +16,15 @@ Visitor.prototype.visitStatement = function (statement) {
 };
 
 /** Folders that make up the product. test/ and bench/ may use all of them, and nothing may use test/ or bench/. */
-const product = 'engine|infra|functions|cli|dashboard|sql|app|cdk';
+const product = 'engine|infra|functions|cli|dashboard|sql|app|cdk|examples';
 
 /** A folder, and the folders of ours that it may import besides itself. */
 const arrows = {
   engine: [],
   app: [],
   sql: ['engine/migration'],
+  // Other teams' migrations, as they would write them.
+  examples: ['engine/migration'],
   infra: ['engine'],
   functions: ['engine', 'infra', 'sql'],
   dashboard: ['engine', 'infra', 'sql'],

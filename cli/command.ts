@@ -24,10 +24,13 @@ export interface Context {
 export interface CommandSpec<Options> extends LogSettings {
   readonly name: string;
   readonly summary: string;
+  /** What the command is about, when it takes one thing without a name: how the help writes it, and what it is. */
+  readonly argument?: readonly [name: string, what: string];
   /** Command lines without `lockstep`, each with what it is for. */
   readonly examples: readonly (readonly [string, string])[];
   configure(command: Command): void;
-  run(context: Context, options: Options): Promise<Answer>;
+  /** `argument`: empty when the command takes none, or an optional one is left out. */
+  run(context: Context, options: Options, argument: string): Promise<Answer>;
 }
 
 /** Commands that are typed with a word before them: `lockstep rollback plan`. */
@@ -63,14 +66,17 @@ export function addCommand<Options>(program: Command, spec: CommandSpec<Options>
         .argParser((dir) => resolve(dir)),
     )
     .addHelpText('after', examplesText(spec.examples));
+  if (spec.argument) command.argument(...spec.argument);
   spec.configure(command);
-  command.action(async (options: Options & CommonOptions) => {
+  command.action(async (...typed: readonly unknown[]) => {
+    const argument = spec.argument ? ((typed[0] as string | undefined) ?? '') : '';
+    const options = command.opts<Options & CommonOptions>();
     const output = createOutput(options.json === true);
     try {
       await adoptMachine();
       using telemetry = await createTelemetry(output.json, spec);
       const context = { output, signal: stopSignal(), folder: options.migration, telemetry };
-      process.exitCode = await spec.run(context, options);
+      process.exitCode = await spec.run(context, options, argument);
     } catch (error) {
       process.exitCode = fail(output, error);
     }

@@ -5,6 +5,9 @@ import { tolerateClosedOutput } from './output.ts';
 /** In the order of the help. Each is loaded when it is typed: what it needs takes most of the time of a short command. */
 const commands: Readonly<Record<string, () => Promise<CommandSpec<never> | CommandGroup>>> = {
   dev: async () => (await import('./commands/dev.ts')).dev,
+  new: async () => (await import('./commands/new.ts')).newCommand,
+  check: async () => (await import('./commands/check.ts')).check,
+  plan: async () => (await import('./commands/plan.ts')).plan,
   migrate: async () => (await import('./commands/migrate.ts')).migrate,
   listen: async () => (await import('./commands/listen.ts')).listen,
   apply: async () => (await import('./commands/apply.ts')).apply,

@@ -34,3 +34,10 @@ export function percent(text: string): number {
   if (/^\d+(\.\d+)?$/.test(text) && value > 0 && value < 100) return value;
   throw new InvalidArgumentError('It must be a number above 0 and below 100.');
 }
+
+/** A number above 0, fractions allowed. */
+export function factor(text: string): number {
+  const value = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text) && value > 0) return value;
+  throw new InvalidArgumentError('It must be a number above 0.');
+}

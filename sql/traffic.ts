@@ -1,5 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool } from 'pg';
+import type { DevTraffic } from '../engine/migration/dev.ts';
+import { pacedTraffic, type TrafficTally } from '../engine/migration/traffic.ts';
 import { peopleActions } from './traffic/people.ts';
 import { projectActions } from './traffic/projects.ts';
 import { type Random, random } from './traffic/random.ts';
@@ -20,60 +21,25 @@ export interface TrafficOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-export interface TrafficCounts {
-  /** Committed. */
-  transactions: number;
-  /** Rows changed by the statements of committed transactions; rows that a cascade deletes are not counted. */
-  changes: number;
-  /** Rolled back on purpose, or as the victim of a deadlock. */
-  rolledBack: number;
-  errors: number;
-}
-
-export interface Traffic extends AsyncDisposable {
-  /** So far. */
-  readonly counts: Readonly<TrafficCounts>;
-  /** Starts no further transaction; resolves with the final counts when those under way have ended. */
-  stop(): Promise<TrafficCounts>;
-}
+export interface Traffic extends DevTraffic, AsyncDisposable {}
 
 const actions: readonly Action[] = [...peopleActions, ...projectActions];
 const totalWeight = actions.reduce((sum, { weight }) => sum + weight, 0);
 
-/**
- * Users of PhotoMemory at work on the legacy tables. Transactions are due at even intervals whether or not earlier ones
- * have ended (open loop); when the database cannot keep up, the clients work without a pause.
- */
+/** Users of PhotoMemory at work on the legacy tables, at even intervals (see `pacedTraffic`). */
 export function startTraffic(options: TrafficOptions): Traffic {
   const { transactionsPerSecond, clients = 4 } = options;
-  const counts: TrafficCounts = { transactions: 0, changes: 0, rolledBack: 0, errors: 0 };
-  const stopping = new AbortController();
-  const startedAtMs = performance.now();
-  let number = 0;
-  const client = async () => {
-    while (!stopping.signal.aborted) {
-      const mine = number++;
-      const dueInMs = startedAtMs + (mine * 1000) / transactionsPerSecond - performance.now();
-      if (dueInMs > 0) await delay(dueInMs, undefined, { signal: stopping.signal }).catch(() => undefined);
-      if (!stopping.signal.aborted) await once(options, mine, counts);
-    }
-  };
-  const working = transactionsPerSecond > 0 ? Promise.all(Array.from({ length: clients }, client)) : Promise.resolve();
-  const stop = async () => {
-    stopping.abort();
-    await working;
-    return counts;
-  };
+  const once = (number: number, counts: TrafficTally) => work(options, number, counts);
+  const traffic = pacedTraffic({ transactionsPerSecond, clients, once });
   return {
-    counts,
-    stop,
+    ...traffic,
     async [Symbol.asyncDispose]() {
-      await stop();
+      await traffic.stop();
     },
   };
 }
 
-async function once({ pool, seed = 1, onError }: TrafficOptions, number: number, counts: TrafficCounts): Promise<void> {
+async function work({ pool, seed = 1, onError }: TrafficOptions, number: number, counts: TrafficTally): Promise<void> {
   const dice = random(seed, number);
   try {
     const client = await pool.connect();

@@ -14,11 +14,14 @@ export interface Extent {
 export function extentOfScopes(target: LoadedTarget, scopes: readonly (readonly string[])[]): Extent {
   const arrays = target.scope.map((_, column) => scopes.map((scope) => scope[column] ?? null));
   const placeholders = target.scopeTypes.map((type, column) => `$${column + 1}::${type}[]`);
+  // A view that groups by the scope lets conditions on its columns through to the tables' indexes, but no list of pairs.
+  const each = (alias: string) =>
+    target.scope.map((column, index) => `${columnList(alias, [column])} = ANY (${placeholders[index]})`).join(' AND ');
   return {
     where: (alias) =>
       target.scope.length === 1
-        ? `${columnList(alias, target.scope)} = ANY (${placeholders[0]})`
-        : `(${columnList(alias, target.scope)}) IN (SELECT * FROM unnest(${placeholders.join(', ')}))`,
+        ? each(alias)
+        : `${each(alias)} AND (${columnList(alias, target.scope)}) IN (SELECT * FROM unnest(${placeholders.join(', ')}))`,
     parameters: arrays,
     shape: 'scopes',
   };

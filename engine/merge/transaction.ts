@@ -7,7 +7,7 @@ import type { DirectionName } from '../migration/contract.ts';
  * Well under deadlock_timeout (1 s by default): when we and the application wait for each other, we give up first,
  * before the server looks for a victim. https://www.postgresql.org/docs/current/runtime-config-locks.html
  */
-const lockTimeoutMs = 400;
+export const lockTimeoutMs = 400;
 
 /*
  * Why the planner is given orders: planning a merge takes longer than a small merge itself, so its plan is made once for

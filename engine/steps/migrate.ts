@@ -26,7 +26,8 @@ export interface MigrateResult {
   readonly publication: 'created' | 'altered' | 'unchanged' | 'dropped';
 }
 
-const engineFolder = fileURLToPath(new URL('../schema', import.meta.url));
+/** Where the numbered SQL of the engine's own schema is. */
+export const engineFolder = fileURLToPath(new URL('../schema', import.meta.url));
 
 /**
  * Brings a database to where the migration wants it: the engine's schema, the numbered SQL that is due, and the

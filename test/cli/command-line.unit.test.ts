@@ -7,6 +7,9 @@ import { bin, checkout, lockstep, older, run } from './lockstep.ts';
 
 const commands = [
   'dev',
+  'new',
+  'check',
+  'plan',
   'migrate',
   'listen',
   'apply',
@@ -107,3 +110,12 @@ test('a migration folder that is none, or exports nothing, is named', async () =
   expect((await migrate()).stderr).toMatch(/cannot be imported: not today/);
   rmSync(folder, { recursive: true });
 });
+
+test.each([['arm'], ['cutover'], ['rollback', 'switch'], ['rollback', 'sync', '--all']])(
+  'where nobody can be asked, %s wants --yes, and says what it was going to do',
+  async (...args) => {
+    const settings = { LOCKSTEP_DATABASE_URL: unreachable, LOCKSTEP_DEAD_LETTER_QUEUE_URL: 'http://127.0.0.1:1/dead' };
+    const { code, stderr } = await lockstep([...args], settings);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(/nobody can be asked.*--yes.*LS_UNCONFIRMED/s)]);
+  },
+);

@@ -2,7 +2,7 @@ import type { Applier } from '../../engine/apply/applier.ts';
 import { decode } from '../../engine/message/codec.ts';
 import type { Message, OutgoingMessage, Publisher } from '../../engine/message/message.ts';
 import type { Migration } from '../../engine/migration/contract.ts';
-import type { Random } from '../support/random.ts';
+import type { Random } from '../../engine/random.ts';
 
 /** A queue with no manners: any order, any message again, also long after it was finished. */
 export class Bag implements Publisher {

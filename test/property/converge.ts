@@ -5,12 +5,12 @@ import { ensurePublication } from '../../engine/capture/publication.ts';
 import type { Migration } from '../../engine/migration/contract.ts';
 import { loadDirection } from '../../engine/migration/load.ts';
 import { retryQuarantined } from '../../engine/quarantine/retry.ts';
+import { type Random, randomFrom } from '../../engine/random.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { passBarrier } from '../../engine/wait/barrier.ts';
 import { startListener } from '../capture/support.ts';
 import { type DatabaseTemplate, testDatabase } from '../support/database.ts';
 import { differences } from '../support/differences.ts';
-import { type Random, randomFrom } from '../support/random.ts';
 import { Bag } from './bag.ts';
 import { transact } from './transaction.ts';
 

@@ -1,6 +1,6 @@
+import type { Random } from '../../engine/random.ts';
 import { migration } from '../../sql/migration.ts';
 import { photomemory } from '../support/photomemory.ts';
-import type { Random } from '../support/random.ts';
 import type { World } from './converge.ts';
 
 /** Few rows, so that transactions meet. */

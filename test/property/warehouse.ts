@@ -1,5 +1,5 @@
+import type { Random } from '../../engine/random.ts';
 import { migration as warehouse } from '../migrations/warehouse/migration.ts';
-import type { Random } from '../support/random.ts';
 import { warehouseTemplate } from '../support/warehouse.ts';
 import type { World } from './converge.ts';
 
