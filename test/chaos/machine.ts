@@ -5,6 +5,7 @@ import { SendMessageBatchCommand, SetQueueAttributesCommand } from '@aws-sdk/cli
 import pg from 'pg';
 import { groupOfBackfill, groupOfShard } from '../../engine/message/shard.ts';
 import { type LoadedDirection, loadDirection } from '../../engine/migration/load.ts';
+import { randomFrom } from '../../engine/random.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { migrateDatabase } from '../../functions/migrate/handler.ts';
 import { defaultShards, environment } from '../../infra/contract.ts';
@@ -14,7 +15,6 @@ import { dev } from '../../sql/dev.ts';
 import { migration } from '../../sql/migration.ts';
 import { sqsProxy } from '../support/proxy.ts';
 import { type TestQueue, testQueue } from '../support/queue.ts';
-import { randomFrom } from '../support/random.ts';
 import { type SecretsServer, secretsServer } from '../support/secrets.ts';
 import { type Part, startPart } from './part.ts';
 import { type PartName, partNames, roleNames, type wireNames } from './plan.ts';

@@ -1,4 +1,4 @@
-import { type Random, randomFrom } from '../support/random.ts';
+import { type Random, randomFrom } from '../../engine/random.ts';
 
 export const partNames = ['listener-1', 'listener-2', 'applier-1', 'applier-2'] as const;
 export type PartName = (typeof partNames)[number];

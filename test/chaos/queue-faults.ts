@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
+import type { Random } from '../../engine/random.ts';
 import type { Interceptor, SqsAnswer, SqsRequest } from '../support/proxy.ts';
-import type { Random } from '../support/random.ts';
 
 /** What may go wrong between SQS and its clients; each is a chance from 0 to 1 for a request. */
 export interface QueueFaults {

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
+import { type Random, randomFrom } from '../../engine/random.ts';
 import { sqlState } from '../../engine/sqlstate.ts';
 import { startTraffic } from '../../sql/traffic.ts';
 import { photomemoryWorld } from '../property/photomemory.ts';
 import { transact } from '../property/transaction.ts';
-import { type Random, randomFrom } from '../support/random.ts';
 import { databaseName, type Machine } from './machine.ts';
 
 const writers = 3;

@@ -1,6 +1,6 @@
 import type pg from 'pg';
+import type { Random } from '../../engine/random.ts';
 import { sqlState } from '../../engine/sqlstate.ts';
-import type { Random } from '../support/random.ts';
 
 /**
  * A transaction of a few statements; some with a savepoint rolled back, some rolled back as a whole. What the legacy
