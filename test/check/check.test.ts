@@ -18,21 +18,34 @@ const template: DatabaseTemplate = {
 const seed = dev.seed;
 if (!seed) throw new Error('the template has no seed');
 
-test.each(sound)('nothing is found in a migration that is right: $what', async ({ sql, migration }) => {
-  await using database = await testDatabase({ template });
-  await database.pool.query(sql);
-  const report = await checkMigration({ pool: database.pool, migration, seed });
-  expect(report.findings).toEqual([]);
-  expect(report.rehearsed.forward).toBeGreaterThan(30);
-}, 300_000);
+test.each(sound)(
+  'nothing is found in a migration that is right: $what',
+  async ({ sql, migration }) => {
+    await using database = await testDatabase({ template });
+    await database.pool.query(sql);
+    const report = await checkMigration({ pool: database.pool, migration, seed });
+    expect(report.findings).toEqual([]);
+    expect(report.rehearsed.forward).toBeGreaterThan(30);
+  },
+  300_000,
+);
 
-test.each(broken)('found: $mistake ($rule)', async ({ rule, subject, alongside = [], sql, migration }) => {
-  await using database = await testDatabase({ template });
-  if (sql !== undefined) await database.pool.query(sql);
-  const { findings } = await checkMigration({ pool: database.pool, migration: migration ?? good, seed, transactions: 60 });
-  expect(findings).toContainEqual(expect.objectContaining({ rule, subject, found: expect.any(String) }));
-  expect(findings.filter((finding) => ![rule, ...alongside].includes(finding.rule))).toEqual([]);
-}, 300_000);
+test.each(broken)(
+  'found: $mistake ($rule)',
+  async ({ rule, subject, alongside = [], sql, migration }) => {
+    await using database = await testDatabase({ template });
+    if (sql !== undefined) await database.pool.query(sql);
+    const { findings } = await checkMigration({
+      pool: database.pool,
+      migration: migration ?? good,
+      seed,
+      transactions: 60,
+    });
+    expect(findings).toContainEqual(expect.objectContaining({ rule, subject, found: expect.any(String) }));
+    expect(findings.filter((finding) => ![rule, ...alongside].includes(finding.rule))).toEqual([]);
+  },
+  300_000,
+);
 
 test('each rule is broken by one of these', () => {
   const rules = new Set<string>(broken.map(({ rule }) => rule));
