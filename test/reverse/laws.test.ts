@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { rows } from '../sql/world.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { photomemory } from '../support/photomemory.ts';
-import { type Random, randomFrom } from '../support/random.ts';
+import { type Random, randomFrom } from '../../engine/random.ts';
 import { legacyRows, leniently, mutation, shared } from './states.ts';
 import { changes, losses, prepareWays, stateOf, type Ways } from './ways.ts';
 

@@ -1,4 +1,4 @@
-import type { Random } from '../support/random.ts';
+import type { Random } from '../../engine/random.ts';
 
 /*
  * Random states of both schemas. Few ids, which tables share, so that what could be confused meets: placements with the id of a
