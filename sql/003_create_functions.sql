@@ -110,6 +110,19 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql;
 
+-- Not in the strategy: tells the application's processes of a change of the flags at its commit, so that they need not ask
+-- (app/flags). Once for each statement, whatever it changed; who listens reads the settings again.
+CREATE OR REPLACE FUNCTION notify_settings_changed() RETURNS trigger AS $$
+BEGIN
+  PERFORM pg_catalog.pg_notify('lockstep_settings', '');
+  RETURN NULL;
+END;
+$$ LANGUAGE plpgsql;
+
+CREATE TRIGGER system_settings_changed
+  AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON system_settings
+  FOR EACH STATEMENT EXECUTE FUNCTION notify_settings_changed();
+
 -- Erratum 2. Makes sure that this month (UTC) and the p_months_ahead after it have a partition each, with the indexes
 -- of the strategy; a scheduled job calls it. Events that reached the default partition before their month had its own
 -- are moved there. Answers the names of the partitions made. It runs with its owner's rights, because a partition can

@@ -159,3 +159,34 @@ RETURNS TABLE(
          coalesce(r.old_count, 0), coalesce(r.new_count, 0), r.difference
   FROM rules r;
 $$ LANGUAGE sql STABLE;
+
+-- Erratum 26: what the application's shadow reads have found (app/manager/shadow.ts). Both sides were asked for a sample of
+-- its reads, and differences were settled as a validation settles them. Not the engine's: whoever takes the application's
+-- side out of the migration drops this schema.
+CREATE SCHEMA lockstep_app;
+
+CREATE TABLE lockstep_app.shadow_reads (
+  method TEXT NOT NULL,
+  hour TIMESTAMPTZ NOT NULL,
+  agreed BIGINT NOT NULL DEFAULT 0,
+  differed BIGINT NOT NULL DEFAULT 0,
+  -- The data kept changing, or the other side did not catch up in time: nothing is known.
+  unsettled BIGINT NOT NULL DEFAULT 0,
+  -- Not compared, because too many waited already.
+  dropped BIGINT NOT NULL DEFAULT 0,
+  failed BIGINT NOT NULL DEFAULT 0,
+  PRIMARY KEY (method, hour)
+);
+
+CREATE TABLE lockstep_app.shadow_differences (
+  method TEXT NOT NULL,
+  arguments JSONB NOT NULL,
+  -- The side that was the truth, what it answered, and what the other one did.
+  truth_side TEXT NOT NULL,
+  truth JSONB,
+  other JSONB,
+  times BIGINT NOT NULL DEFAULT 1,
+  first_seen_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+  last_seen_at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (method, arguments)
+);

@@ -8,6 +8,8 @@
 --   lockstep_validator  reads both sides, writes neither: only its own findings. It also does the scheduled upkeep.
 --   lockstep_monitor    reads how far the migration is; no row of the application, on either side.
 --   lockstep_operator   applier and validator, and the engine's state: pause, retry, cutover.
+--   lockstep_application  not a login: what app/ needs beyond the rights that the application has on its own tables.
+--                       GRANT lockstep_application TO the role that the application connects as.
 
 DO $$
 DECLARE
@@ -102,3 +104,20 @@ GRANT EXECUTE ON FUNCTION public.refresh_user_analytics_summary() TO lockstep_va
 GRANT EXECUTE ON FUNCTION public.ensure_audit_log_partitions(INTEGER) TO lockstep_validator, lockstep_operator;
 -- A backfill and a validation yield to sessions that wait or work, whoever they belong to.
 GRANT pg_read_all_stats TO lockstep_applier, lockstep_validator, lockstep_operator;
+
+-- Application: phase, flags and how far the normalized tables are; the normalized tables, which it writes after the cutover;
+-- what its shadow reads find.
+DO $$
+BEGIN
+  CREATE ROLE lockstep_application NOLOGIN;
+EXCEPTION WHEN duplicate_object OR unique_violation THEN
+  NULL;
+END $$;
+GRANT USAGE ON SCHEMA public, lockstep, lockstep_app TO lockstep_application;
+GRANT SELECT ON lockstep.phase, lockstep.stream, lockstep.in_flight, lockstep.backfill TO lockstep_application;
+GRANT SELECT ON public.system_settings, public.subscription_plans TO lockstep_application;
+GRANT SELECT, INSERT, UPDATE, DELETE ON public.user_subscriptions, public.media_files, public.project_media,
+  public.generation_jobs TO lockstep_application;
+-- log_audit_event answers the id of the row that it has written.
+GRANT INSERT, SELECT (id) ON public.audit_logs TO lockstep_application;
+GRANT SELECT, INSERT, UPDATE ON lockstep_app.shadow_reads, lockstep_app.shadow_differences TO lockstep_application;

@@ -112,3 +112,24 @@ test('every statement that is written in the engine can be prepared', async () =
   expect(Object.keys(statements).length).toBeGreaterThanOrEqual(45);
   expect(await refused(await database.client(), statements)).toEqual([]);
 });
+
+/** Every statement of the application's side: the constants named …Sql that its modules export. */
+async function applicationStatements(): Promise<Record<string, string>> {
+  const folder = fileURLToPath(new URL('../../app/', import.meta.url));
+  const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts'));
+  const statements: Record<string, string> = {};
+  for (const file of files) {
+    const exported: Record<string, unknown> = await import(`${folder}${file}`);
+    for (const [name, sql] of Object.entries(exported)) {
+      if (name.endsWith('Sql') && typeof sql === 'string') statements[`${file}: ${name}`] = sql;
+    }
+  }
+  return statements;
+}
+
+test('every statement of the application can be prepared', async () => {
+  await using database = await testDatabase({ template: photomemory });
+  const statements = await applicationStatements();
+  expect(Object.keys(statements).length).toBeGreaterThanOrEqual(60);
+  expect(await refused(await database.client(), statements)).toEqual([]);
+});
