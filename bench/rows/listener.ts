@@ -28,8 +28,7 @@ export const listener: Benchmark = {
   async run(context) {
     const program = findProgram('pg_recvlogical');
     const turns = sized(context, 3, 2, 1);
-    // A walsender that is stopped for a while must not be taken for dead.
-    await using server = await startPostgres({ settings: { wal_sender_timeout: '0' } });
+    await using server = await startPostgres();
     await createPhotomemory(server, database);
     await using parts = new AsyncDisposableStack();
     const pool = openPool(server, database);
@@ -37,8 +36,6 @@ export const listener: Benchmark = {
     await prepareStream(pool);
     await pool.query('ALTER TABLE photos DROP CONSTRAINT photos_project_id_fkey');
     await pool.query(`SELECT pg_create_logical_replication_slot('${origin}', 'pgoutput')`);
-    const subscribers = await Promise.all(Array.from({ length: turns }, () => parkSubscriber(server, pool)));
-    parts.defer(() => Promise.all(subscribers.map((subscriber) => subscriber.end())).then(() => {}));
     const changes = await writeChanges(context, pool);
     const { rows } = await pool.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn');
     const end = rows[0]?.lsn ?? '';
@@ -48,8 +45,7 @@ export const listener: Benchmark = {
       context.note(`turn ${turn + 1} of ${turns}: pg_recvlogical, listener, postgres.js`);
       perSecond.recvlogical.push(changes / ((await readWithProgram(program, server, pool, end)) / 1000));
       perSecond.lockstep.push(changes / ((await readWithListener(server, pool, end)) / 1000));
-      const subscriber = subscribers[turn];
-      if (subscriber) perSecond.postgresJs.push(changes / ((await subscriber.read(changes)) / 1000));
+      perSecond.postgresJs.push(changes / ((await readWithPostgresJs(server, pool, changes)) / 1000));
     }
     const series = [
       { label: 'Lockstep', unit: 'changes/s', values: perSecond.lockstep },
@@ -105,7 +101,9 @@ async function copySlot(pool: pg.Pool, name: string): Promise<void> {
   await pool.query(`SELECT pg_copy_logical_replication_slot('${origin}', '${name}')`);
 }
 
-const isActive = (pool: pg.Pool, name: string) => async () =>
+/** Or so quick that it has come and gone: with very few changes. */
+const isActive = (pool: pg.Pool, name: string, child?: ChildProcess) => async () =>
+  (child !== undefined && child.exitCode !== null) ||
   (await pool.query('SELECT FROM pg_replication_slots WHERE slot_name = $1 AND active', [name])).rowCount === 1;
 
 /** Milliseconds from the moment it has the slot until it has read to the end. */
@@ -120,7 +118,7 @@ async function readWithProgram(program: string, server: LocalPostgres, pool: pg.
     { env: { ...process.env, PGPASSWORD: decodeURIComponent(url.password) }, stdio: ['ignore', 'ignore', 'inherit'] },
   );
   const exited = once(child, 'exit') as Promise<[number | null]>;
-  const startedMs = await until('pg_recvlogical has the slot', isActive(pool, name), { everyMs: 2 });
+  const startedMs = await until('pg_recvlogical has the slot', isActive(pool, name, child), { everyMs: 2 });
   const [code] = await exited;
   if (code !== 0) throw new Error(`pg_recvlogical ended with exit code ${code}`);
   return performance.now() - startedMs;
@@ -144,44 +142,18 @@ async function readWithListener(server: LocalPostgres, pool: pg.Pool, end: strin
   return endedMs - (await active);
 }
 
-interface Subscriber {
-  /** Lets it go on, and waits until it has handed over so many changes. Milliseconds. */
-  read(changes: number): Promise<number>;
-  end(): Promise<void>;
-}
-
-/**
- * postgres.js makes a temporary slot when it subscribes, so it has to be there before the changes are; its walsender is
- * stopped until its turn comes.
- */
-async function parkSubscriber(server: LocalPostgres, pool: pg.Pool): Promise<Subscriber> {
-  const child: ChildProcess = fork(
+/** Milliseconds from the moment it has the slot until its handler has been handed every change. */
+async function readWithPostgresJs(server: LocalPostgres, pool: pg.Pool, changes: number): Promise<number> {
+  const name = 'bench_postgresjs';
+  await copySlot(pool, name);
+  const child = fork(
     fileURLToPath(new URL('../processes/postgres-js.ts', import.meta.url)),
-    [server.url(database), publication],
+    [server.url(database), publication, name, String(changes)],
     { stdio: ['ignore', process.stderr, process.stderr, 'ipc'] },
   );
-  const [{ pid }] = (await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(() => Promise.reject(new Error('postgres.js did not subscribe'))),
-  ])) as [{ pid: number }];
-  const walsender = await pool.query('SELECT FROM pg_stat_replication WHERE pid = $1', [pid]);
-  if (walsender.rowCount !== 1) throw new Error(`process ${pid} is not a walsender`);
-  process.kill(pid, 'SIGSTOP');
-  return {
-    async read(changes) {
-      const done = once(child, 'message');
-      child.send(changes);
-      const startedMs = performance.now();
-      process.kill(pid, 'SIGCONT');
-      await done;
-      return performance.now() - startedMs;
-    },
-    async end() {
-      process.kill(pid, 'SIGCONT');
-      if (child.exitCode !== null) return;
-      const exited = once(child, 'exit');
-      child.kill();
-      await exited;
-    },
-  };
+  const exited = once(child, 'exit') as Promise<[number | null]>;
+  const startedMs = await until('postgres.js has the slot', isActive(pool, name, child), { everyMs: 2 });
+  const [code] = await exited;
+  if (code !== 0) throw new Error(`postgres.js ended with exit code ${code}`);
+  return performance.now() - startedMs;
 }
