@@ -28,7 +28,10 @@ test('a missed target is said to be missed, at its very limit it is met', () => 
   expect(isMet(0.8, { kind: 'at least', value: 0.8 })).toBe(true);
   expect(isMet(1.01, { kind: 'at most', value: 1 })).toBe(false);
   const row = { what: 'apply', against: 'INSERT', series: [], figure: [0.5, 0.9, 0.7], figureUnit: 'x' };
-  const table = tableOf([{ ...row, target: { kind: 'at least', value: 0.8 } }, { ...row, target: undefined }]);
+  const table = tableOf([
+    { ...row, target: { kind: 'at least', value: 0.8 } },
+    { ...row, target: undefined },
+  ]);
   expect(table.split('\n').map((line) => line.replaceAll(/ {2,}/g, '|'))).toEqual([
     'what|against|median (spread)|target',
     'apply|INSERT|0.7x (0.5 – 0.9)|at least 0.8x|MISSED',
