@@ -6,9 +6,9 @@ import { normalizedRepositories } from '../../app/normalized/repositories.ts';
 import type { Repositories } from '../../app/repositories.ts';
 import { sqlOnPool } from '../../app/sql.ts';
 import type { MediaQueryOptions, UserLimit } from '../../app/types.ts';
+import { type Random, randomFrom } from '../../engine/random.ts';
 import { testDatabase } from '../support/database.ts';
 import { photomemory } from '../support/photomemory.ts';
-import { type Random, randomFrom } from '../support/random.ts';
 import { counts, every, ids, type Kind, randomState, some } from './random-state.ts';
 import { deriveAll } from './world.ts';
 

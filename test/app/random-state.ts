@@ -1,4 +1,4 @@
-import type { Random } from '../support/random.ts';
+import type { Random } from '../../engine/random.ts';
 
 /** Few rows, so that they meet. */
 const id = (kind: string) => (number: number) => `${kind}0000000-0000-0000-0000-00000000000${number}`;
