@@ -19,6 +19,7 @@ const violations: Readonly<Record<string, readonly [file: string, imported: stri
   'engine-knows-only-itself': ['engine/reads-a-queue.ts', '../infra/sqs.ts'],
   'app-knows-only-itself': ['app/reads-the-engine.ts', '../engine/merge.ts'],
   'sql-knows-only-engine-migration': ['sql/reads-the-merge.ts', '../engine/merge.ts'],
+  'examples-knows-only-engine-migration': ['examples/reads-the-merge.ts', '../engine/merge.ts'],
   'infra-knows-only-engine': ['infra/reads-a-handler.ts', '../functions/apply.ts'],
   'functions-knows-only-engine-infra-sql': ['functions/reads-a-command.ts', '../cli/command.ts'],
   'dashboard-knows-only-engine-infra-sql': ['dashboard/reads-a-handler.ts', '../functions/apply.ts'],

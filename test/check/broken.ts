@@ -162,6 +162,7 @@ export const broken: readonly Broken[] = [
           CREATE VIEW lockstep_forward.notes AS SELECT n.ticket_id AS id, n.ticket_id, (array_agg(n.title))[1] AS title FROM legacy.notes n GROUP BY n.ticket_id;
           INSERT INTO legacy.notes SELECT n, 1 + n % 50, 'further note ' || n FROM generate_series(61, 300) n`,
     migration: notes({}),
+    alongside: ['scope-missed'],
   },
   {
     mistake: 'no index from the scope to the table',
@@ -242,7 +243,8 @@ export const broken: readonly Broken[] = [
     mistake: 'a value that the column stores otherwise',
     rule: 'not-as-stored',
     subject: 'target notes',
-    sql: `${secondSource} ALTER TABLE tracker.notes ALTER COLUMN title TYPE CHAR(20)`,
+    sql: `${secondSource} DROP VIEW lockstep_forward.notes; ALTER TABLE tracker.notes ADD COLUMN share NUMERIC(6,1);
+          CREATE VIEW lockstep_forward.notes AS SELECT n.id, n.ticket_id, n.title, n.id / 3.0 AS share FROM legacy.notes n`,
     migration: notes({}),
   },
   {
