@@ -2,14 +2,14 @@ import type pg from 'pg';
 import { expect } from 'vitest';
 import { createApplier } from '../../engine/apply/applier.ts';
 import { ensurePublication } from '../../engine/capture/publication.ts';
-import type { Migration } from '../../engine/migration/contract.ts';
+import type { DirectionName, Migration } from '../../engine/migration/contract.ts';
 import { loadDirection } from '../../engine/migration/load.ts';
 import { retryQuarantined } from '../../engine/quarantine/retry.ts';
 import { type Random, randomFrom } from '../../engine/random.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { passBarrier } from '../../engine/wait/barrier.ts';
 import { startListener } from '../capture/support.ts';
-import { type DatabaseTemplate, testDatabase } from '../support/database.ts';
+import { type DatabaseTemplate, type TestDatabase, testDatabase } from '../support/database.ts';
 import { differences } from '../support/differences.ts';
 import { Bag } from './bag.ts';
 import { transact } from './transaction.ts';
@@ -17,6 +17,10 @@ import { transact } from './transaction.ts';
 export interface World {
   readonly template: DatabaseTemplate;
   readonly migration: Migration;
+  /** Default: forward. */
+  readonly direction?: DirectionName;
+  /** What the database holds, and how it comes into the direction; the publication is made afterwards. */
+  readonly prepare?: (database: TestDatabase, random: Random) => Promise<void>;
   /** One random statement on a source table. */
   readonly statement: (random: Random) => string;
   /** Further proof that all is well, beyond comparing the targets with their views. */
@@ -35,10 +39,14 @@ const appliers = 3;
 export async function converge(world: World, seeds: readonly number[]): Promise<{ delivered: number }> {
   await using database = await testDatabase({ template: world.template });
   const { pool } = database;
-  await ensurePublication(pool, 'forward', world.migration.forward);
-  const loaded = await loadDirection(pool, 'forward', world.migration.forward);
-  const bag = new Bag(world.migration);
-  await using _listener = await startListener(database, world.migration, bag);
+  const { direction: directionName = 'forward', migration } = world;
+  const direction = migration[directionName];
+  if (!direction) throw new Error(`${migration.name} has no ${directionName} direction`);
+  await world.prepare?.(database, randomFrom(seeds[0] ?? 0));
+  await ensurePublication(pool, directionName, direction);
+  const loaded = await loadDirection(pool, directionName, direction);
+  const bag = new Bag(migration);
+  await using _listener = await startListener(database, migration, bag, { directionName, direction });
   const clients = await Promise.all(Array.from({ length: writers }, () => database.client()));
   for (const client of clients) await client.query("SET deadlock_timeout = '50ms'");
   for (const seed of seeds) {
@@ -62,7 +70,7 @@ export async function converge(world: World, seeds: readonly number[]): Promise<
         }),
       );
       const passed = await Promise.race([
-        passBarrier({ db: pool, direction: 'forward', timeoutMs }),
+        passBarrier({ db: pool, direction: directionName, timeoutMs }),
         Promise.all(feeding).then(() => undefined),
       ]);
       expect(passed, `seed ${seed}: not applied in time`).toMatchObject({ captured: true, applied: true });
