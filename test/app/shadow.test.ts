@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { shadowSettingKey } from '../../app/flags/state.ts';
 import { addPhoto, id, rows } from '../sql/world.ts';
+import { eventually } from '../support/eventually.ts';
 import { type AppWorld, appWorld } from './world.ts';
 
 const photo = id('photo', 1);
@@ -87,7 +88,7 @@ test('only as many reads as the setting says are compared', async () => {
   await using world = await sampled({ random: () => dice.shift() ?? 1 });
   await world.setting(shadowSettingKey, { percentage: 10 });
   await world.schemas.state();
-  await expect.poll(async () => (await world.schemas.state()).shadowPercentage).toBe(10);
+  await eventually(async () => (await world.schemas.state()).shadowPercentage === 10);
   for (let n = 0; n < 5; n += 1) await media(world).getMediaFile(photo);
   await world.schemas.shadowsDone();
   expect(await counted(world)).toEqual([{ method: 'getMediaFile', ...none, agreed: 2 }]);
