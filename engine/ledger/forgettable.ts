@@ -2,9 +2,11 @@ import type { Clock } from '../clock.ts';
 import type { DirectionName } from '../migration/contract.ts';
 import { type Queryable, textRows } from '../text-query.ts';
 
+// Its own number is above that of every transaction which has written by now; the snapshot's xmax may not be: it is that of
+// the first which runs after the last one that has ended. https://www.postgresql.org/docs/current/functions-info.html
 const newestSql = `
   SELECT (SELECT coalesce(max(seq), 0) FROM lockstep.in_flight WHERE direction = $1) AS seq,
-         pg_snapshot_xmax(pg_current_snapshot()) AS horizon`;
+         pg_current_xact_id() AS horizon`;
 const passedSql = 'SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::xid8 AS passed';
 
 const pollMs = 50;

@@ -158,7 +158,7 @@ const forgettable = (pool: pg.Pool, onWaiting = () => {}) =>
 test('a message is not forgotten before its change can be seen', async () => {
   await using w = await world();
   const writer = await w.client();
-  await writer.query("BEGIN; UPDATE users SET email = 'e'");
+  await writer.query("BEGIN; INSERT INTO users (id, email) VALUES (gen_random_uuid(), 'e')");
   let found: string | undefined;
   const finding = forgettable(w.pool).then((seq) => {
     found = seq;

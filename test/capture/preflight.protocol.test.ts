@@ -185,6 +185,8 @@ test('a role that can read no table and use no schema of the application capture
   await database.pool.query(`CREATE ROLE ${role} LOGIN REPLICATION PASSWORD 'listener'`);
   await database.pool.query(
     `GRANT USAGE ON SCHEMA lockstep TO ${role}; GRANT SELECT, INSERT, UPDATE ON lockstep.stream TO ${role};
+     GRANT SELECT ON lockstep.phase, lockstep.phase_change, lockstep.armed TO ${role};
+     GRANT UPDATE (settled_lsn) ON lockstep.phase_change TO ${role};
      GRANT SELECT, INSERT, DELETE ON lockstep.in_flight, lockstep.backfill, lockstep.backfill_target TO ${role}`,
   );
   const url = new URL(database.url);
