@@ -5,8 +5,14 @@ import { quoteRelation } from '../identifiers.ts';
 import type { DirectionName, Migration, Relation } from '../migration/contract.ts';
 import { type LoadedDirection, loadDirection } from '../migration/load.ts';
 import { activeDirection } from '../status/phase.ts';
-import { describeOpenTransactions, isLockFailure, type LockLimits, withLockRetries } from '../steps/lock-wait.ts';
-import { defaultLockLimits } from '../steps/run.ts';
+import {
+  defaultLockLimits,
+  describeOpenTransactions,
+  isLockFailure,
+  type LockLimits,
+  withLockRetries,
+} from '../steps/lock-wait.ts';
+
 import type { Telemetry } from '../telemetry.ts';
 import { guardTrigger, isSame, type Side } from './guards.ts';
 import { type ArmedTrigger, witnessFunctionSql, witnessTriggers } from './witness.ts';

@@ -12,6 +12,8 @@ export interface LockLimits {
   readonly pauseMs: number;
 }
 
+export const defaultLockLimits: LockLimits = { lockTimeoutMs: 1000, patienceMs: 120_000, pauseMs: 100 };
+
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: lock_not_available, deadlock_detected */
 const lockStates = new Set(['55P03', '40P01']);
 

@@ -6,7 +6,7 @@ import type { Telemetry } from '../telemetry.ts';
 import { applyStep } from './apply.ts';
 import { type DueOptions, dueSteps } from './due.ts';
 import type { StepFile } from './folder.ts';
-import type { LockLimits } from './lock-wait.ts';
+import { defaultLockLimits, type LockLimits } from './lock-wait.ts';
 import { ensureStepTable, readRecords } from './record.ts';
 
 export interface StepsRun extends DueOptions {
@@ -17,8 +17,6 @@ export interface StepsRun extends DueOptions {
   readonly telemetry: Telemetry;
   readonly limits?: LockLimits;
 }
-
-export const defaultLockLimits: LockLimits = { lockTimeoutMs: 1000, patienceMs: 120_000, pauseMs: 100 };
 
 /**
  * Runs `work` while no other runner of this database does: the second one waits. Asks again and again instead of waiting

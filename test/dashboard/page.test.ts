@@ -91,8 +91,10 @@ const focused = `{
 test('by keyboard alone: every part is reached, a plot is read, a reason is opened and stays open', async () => {
   await using world = await open();
   await addQuarantine(world.database.pool, 'media_files', 3);
+  await addStream(world.database);
   const page = await world.visit(1440, 'light');
   await page.waitForSelector('summary');
+  await page.waitForSelector('ul.events');
   const reached: unknown[] = [];
   for (let presses = 0; presses < 12; presses += 1) {
     await page.keyboard.press('Tab');

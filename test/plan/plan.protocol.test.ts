@@ -29,7 +29,8 @@ async function seeded(): Promise<TestDatabase> {
 async function everything({ pool }: TestDatabase): Promise<Record<string, string>> {
   const tables = await pool.query<{ name: string }>(
     `SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'r' AND n.nspname NOT LIKE 'pg_toast%' AND n.nspname <> 'information_schema'
+     -- Those of the whole cluster are written by other tests too.
+     WHERE c.relkind = 'r' AND NOT c.relisshared AND n.nspname NOT LIKE 'pg_toast%' AND n.nspname <> 'information_schema'
        -- Statistics are written by the server itself.
        AND c.relname NOT IN ('pg_statistic', 'pg_shdepend')`,
   );
