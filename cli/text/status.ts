@@ -4,7 +4,21 @@ import { bytesText, countText, durationText } from './units.ts';
 
 /** The state of a migration for people, a few lines. */
 export function statusText(status: Status): string {
-  const lines = [
+  const lines = status.phase === 'complete' ? completeLines(status) : linesOf(status);
+  const all = [...lines, ...status.findings.map(({ level, text }) => [level, text])];
+  return all.map(([name = '', text = '']) => `${name.padEnd(11)} ${text}`).join('\n');
+}
+
+/** There is no stream any more of which anything could be said. */
+function completeLines(status: Status): string[][] {
+  return [
+    ['phase', 'complete: there is one schema, and nothing left to keep in step'],
+    ['validation', validationText(status)],
+  ];
+}
+
+function linesOf(status: Status): string[][] {
+  return [
     ['phase', `${status.phase}${status.armed ? ', armed' : ''}`],
     ['lag', lagText(status)],
     ['slot', slotText(status)],
@@ -16,9 +30,7 @@ export function statusText(status: Status): string {
       `${group.target}: ${countText(group.scopes)} scopes, ${group.message} (SQLSTATE ${group.sqlState})`,
     ]),
     ['validation', validationText(status)],
-    ...status.findings.map(({ level, text }) => [level, text]),
   ];
-  return lines.map(([name = '', text = '']) => `${name.padEnd(11)} ${text}`).join('\n');
 }
 
 function lagText({ lag }: Status): string {

@@ -13,6 +13,13 @@ export const phaseErrors = {
     remedy: 'End the transactions that the message names, or wait for them, and run `lockstep arm` again.',
     exitCode: 2,
   },
+  LS_TARGET_RULE: {
+    meaning:
+      'Nothing was changed. Armed and cut over, the first merge into the table would have failed, and all after it.',
+    remedy:
+      'Put what the rule does into a trigger and drop the rule, or switch it off with ALTER TABLE … DISABLE RULE …; then run `lockstep arm` again.',
+    exitCode: 2,
+  },
   LS_PHASE_REFUSED: {
     meaning: 'Nothing was changed: the phase is as it was.',
     remedy: '`lockstep status` shows the phase. Forward can be cut over; reverse can be rolled back or completed.',

@@ -15,6 +15,7 @@ import {
 
 import type { Telemetry } from '../telemetry.ts';
 import { guardTrigger, isSame, type Side } from './guards.ts';
+import { refuseRules } from './rules.ts';
 import { type ArmedTrigger, witnessFunctionSql, witnessTriggers } from './witness.ts';
 
 /** A migration that can be cut over. */
@@ -49,7 +50,7 @@ export interface ArmOptions {
  * the migration declares now.
  *
  * @throws LockstepError LS_NO_WAY_BACK, LS_COMPLETE, LS_NOT_MIGRATED, LS_MIGRATION_INVALID, LS_SOURCE_…,
- * LS_PUBLICATION_DIFFERS; LS_ARM_LOCKED when a table stays locked by others.
+ * LS_PUBLICATION_DIFFERS, LS_TARGET_RULE; LS_ARM_LOCKED when a table stays locked by others.
  */
 export async function arm({ client, migration, telemetry, limits = defaultLockLimits }: ArmOptions): Promise<void> {
   const whole = armable(migration);
@@ -58,6 +59,7 @@ export async function arm({ client, migration, telemetry, limits = defaultLockLi
     forward: await loadDirection(client, 'forward', whole.forward),
     reverse: await loadDirection(client, 'reverse', whole.reverse),
   };
+  await refuseRules(client, [...whole.reverse.targets, ...whole.forward.targets]);
   const attempt = async () => {
     await client.query('BEGIN');
     try {

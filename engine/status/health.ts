@@ -60,6 +60,15 @@ export function findings(
   return found.sort((a, b) => (a.level === b.level ? 0 : a.level === 'broken' ? -1 : 1));
 }
 
+/** After the end nothing is captured, so that the only thing that can be wrong is a slot that is still there. */
+export function leftoverFindings(streams: readonly (StreamState | undefined)[]): Finding[] {
+  return streams.flatMap((stream): Finding[] => {
+    if (!stream?.slot) return [];
+    const text = `The slot ${stream.slot.name} is still there although the migration is complete, and keeps WAL. Stop the listener, then run \`lockstep complete\` again, which drops it.`;
+    return [{ level: 'broken', text }];
+  });
+}
+
 /** What is wrong with a slot and its listener. */
 export function slotFindings({ slot, slotName, listenerSeenAtMs }: StreamState): Finding[] {
   if (slotName === undefined || listenerSeenAtMs === undefined) {

@@ -29,7 +29,7 @@ export async function activeDirection(db: Queryable): Promise<DirectionName> {
   return phase;
 }
 
-/** The direction that a status is about: the active one, or, when there is none any more, the first. */
+/** The direction that a status is about: the active one, or, when there is none any more, the last. */
 export async function shownDirection(db: Queryable): Promise<DirectionName> {
-  return (await readPhase(db)) === 'reverse' ? 'reverse' : 'forward';
+  return (await readPhase(db)) === 'forward' ? 'forward' : 'reverse';
 }

@@ -5,7 +5,15 @@ import type { DirectionName } from '../migration/contract.ts';
 import { readArming } from '../phases/arming.ts';
 import type { Phase } from '../phases/transitions.ts';
 import type { Queryable } from '../text-query.ts';
-import { type Finding, findings, lagSeconds, secondsUntilLost, type WalSample, walRate } from './health.ts';
+import {
+  type Finding,
+  findings,
+  lagSeconds,
+  leftoverFindings,
+  secondsUntilLost,
+  type WalSample,
+  walRate,
+} from './health.ts';
 import { readPhase } from './phase.ts';
 import {
   type LastValidation,
@@ -19,7 +27,7 @@ import { recoveryFindings } from './recovery.ts';
 
 export interface Status {
   readonly phase: Phase;
-  /** Whether the way back is prepared. */
+  /** Whether the way back is prepared; after the end there is none. */
   readonly armed: boolean;
   readonly direction: DirectionName;
   readonly lag: {
@@ -54,8 +62,9 @@ export async function readStatus(
   before?: WalSample,
 ): Promise<{ status: Status; sample: WalSample }> {
   const phase = await readPhase(db);
-  const { armed } = await readArming(db);
-  const otherStream = armed && phase !== 'complete' ? await readStream(db, opposite(direction)) : undefined;
+  const complete = phase === 'complete';
+  const armed = !complete && (await readArming(db)).armed;
+  const otherStream = armed || complete ? await readStream(db, opposite(direction)) : undefined;
   const stream = await readStream(db, direction);
   const inFlight = await readInFlight(db, direction);
   const quarantine = await readQuarantineGroups(db, direction);
@@ -81,7 +90,9 @@ export async function readStatus(
     backfill,
     quarantine,
     validation: (await readLastValidation(db, direction)) ?? null,
-    findings: [...recoveryFindings(backfill), ...findings(stream, inFlight, quarantine, untilLost, otherStream)],
+    findings: complete
+      ? leftoverFindings([stream, otherStream])
+      : [...recoveryFindings(backfill), ...findings(stream, inFlight, quarantine, untilLost, otherStream)],
   };
   return { status, sample };
 }
