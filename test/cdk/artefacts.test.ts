@@ -192,7 +192,8 @@ describe('cutover and the way back, by hand', () => {
     expect(await cutover.invoke({})).toMatchObject({ outcome: 'already', phase: 'reverse' });
     await local.pool.query(`UPDATE media_files SET thumbnail_url = 'https://files.example.com/after'
       WHERE id IN (SELECT id FROM photos LIMIT 50)`);
-    expect(await rollbackSync.invoke({})).toMatchObject({ outcome: 'synced', continue: false });
+    // All of it: the dirty data's storage totals had gone astray, and are only mended by deriving every user.
+    expect(await rollbackSync.invoke({ all: true })).toMatchObject({ outcome: 'synced', continue: false });
     const arrived = await local.pool.query(
       "SELECT count(*)::int AS n FROM photos WHERE thumbnail_url = 'https://files.example.com/after'",
     );

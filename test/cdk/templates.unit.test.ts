@@ -194,10 +194,10 @@ describe('the listener', () => {
 
   test('is given the variables that the contract names', () => {
     const names = (container.Environment as { Name: string }[]).map(({ Name }) => Name);
-    const { databaseSecretArn, databaseCaFile, queueUrl, shards, metricNamespace, livenessPort } = environment;
-    expect(names.sort()).toEqual(
-      ['AWS_REGION', databaseSecretArn, databaseCaFile, queueUrl, shards, metricNamespace, livenessPort].sort(),
-    );
+    const { databaseSecretArn, databaseCaFile, queueUrl, deadLetterQueueUrl, shards } = environment;
+    const { metricNamespace, livenessPort } = environment;
+    const known = [databaseSecretArn, databaseCaFile, queueUrl, deadLetterQueueUrl, shards, metricNamespace];
+    expect(names.sort()).toEqual(['AWS_REGION', ...known, livenessPort].sort());
   });
 
   test('is an image whose base is pinned by digest', () => {

@@ -28,12 +28,12 @@ test('`new` writes a folder elsewhere that passes its own test, is checked, and 
 test('`check` says what is wrong, why it matters and what to do; exit 1', async () => {
   const place = mkdtempSync(join(tmpdir(), 'check-'));
   try {
-    const warehouse = join(checkout, 'test/migrations/warehouse');
-    expect(await lockstep(['check', warehouse])).toMatchObject({
+    const bookings = join(checkout, 'examples/bookings');
+    expect(await lockstep(['check', bookings])).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/Nothing is wrong with the migration "warehouse"/),
+      stdout: expect.stringMatching(/Nothing is wrong with the migration "bookings"/),
     });
-    writeFileSync(join(place, 'migration.ts'), `export { migration } from '${join(warehouse, 'migration.ts')}';`);
+    writeFileSync(join(place, 'migration.ts'), `export { migration } from '${join(bookings, 'migration.ts')}';`);
     writeFileSync(join(place, '000_legacy.sql'), 'CREATE TABL nothing (id int);');
     const broken = await lockstep(['check', place]);
     expect([broken.code, broken.stdout]).toEqual([

@@ -49,7 +49,9 @@ test('a server without logical WAL', { timeout: 300_000 }, async () => {
   await refuses(refusing.env, 'LS_WAL_LEVEL', /wal_level.*replica/, /wal_level = logical and restart/);
 });
 
-test('no publication, no primary key, no privilege, a second listener, a lost slot', { timeout: 300_000 }, async () => {
+test('no publication, no primary key, no privilege, a second listener; a lost slot is made anew', {
+  timeout: 300_000,
+}, async () => {
   await using refusing = await machine({ max_slot_wal_keep_size: '1MB', max_wal_size: '32MB', min_wal_size: '32MB' });
   const { pool, env } = refusing;
 
@@ -82,7 +84,12 @@ test('no publication, no primary key, no privilege, a second listener, a lost sl
     const { rows } = await pool.query('SELECT wal_status FROM pg_replication_slots');
     return rows[0].wal_status === 'lost';
   });
-  await refuses(env, 'LS_SLOT_LOST', /slot lockstep_forward\S* is lost/, /pg_drop_replication_slot/);
   const status = await lockstep(['status'], env);
   expect([status.code, status.stdout]).toEqual([1, expect.stringMatching(/lost/)]);
+  // A listener makes a new slot, and derives everything again.
+  await using healing = start(['listen'], env);
+  await healing.event('capturing');
+  expect((await pool.query('SELECT wal_status FROM pg_replication_slots')).rows).toEqual([{ wal_status: 'reserved' }]);
+  healing.process.kill('SIGTERM');
+  expect(await healing.ended()).toBe(0);
 });

@@ -11,20 +11,23 @@ import { checkout, start } from '../cli/lockstep.ts';
 import { testDatabase } from '../support/database.ts';
 import { runSqlFiles } from '../support/photomemory.ts';
 
-const examples: [string, Migration, DevHooks][] = [
-  ['orders', orders, ordersHooks],
-  ['bookings', bookings, bookingsHooks],
+/** What `check` says of each: docs/your-own-migration.md tells of what is known of orders. */
+const examples: [string, Migration, DevHooks, string[]][] = [
+  ['orders', orders, ordersHooks, ['no-index-path', 'no-index-path']],
+  ['bookings', bookings, bookingsHooks, []],
 ];
 
 test.each(examples)(
-  'nothing is wrong with examples/%s',
-  async (name, migration, { seed }) => {
+  'nothing unknown is wrong with examples/%s',
+  async (name, migration, { seed }, known) => {
     await using database = await testDatabase();
     for (const folder of ['engine/schema', `examples/${name}`]) {
       await runSqlFiles(database.pool, new URL(`../../${folder}/`, import.meta.url), /^\d{3}_.*\.sql$/);
     }
     const report = await checkMigration({ pool: database.pool, migration, ...(seed && { seed }) });
-    expect(report.findings).toEqual([]);
+    expect(report.findings.map(({ rule }) => rule)).toEqual(known);
+    // What is found without a rehearsal spares it.
+    if (known.length > 0) return;
     expect(Math.min(report.rehearsed.forward ?? 0, report.rehearsed.reverse ?? 0)).toBeGreaterThan(20);
   },
   180_000,
