@@ -26,11 +26,12 @@ function dieAt(place: Failpoint): { failpoints: Failpoints; arm: () => void } {
   };
 }
 
-const places: [Failpoint, { sent: number }][] = [
-  ['listener.round-collected', { sent: 1 }],
-  ['listener.ledger-written', { sent: 1 }],
-  ['listener.messages-sent', { sent: 2 }],
-  ['listener.position-confirmed', { sent: 1 }],
+const places: [Failpoint, { sent: number[] }][] = [
+  ['listener.round-collected', { sent: [1] }],
+  ['listener.ledger-written', { sent: [1] }],
+  ['listener.messages-sent', { sent: [2] }],
+  // A confirmation that the server had not read yet is lost with the connection; then the change is read again.
+  ['listener.position-confirmed', { sent: [1, 2] }],
 ];
 
 test.each(places)('killed at %s, nothing is lost and the ledger is exact', async (place, { sent }) => {
@@ -51,7 +52,7 @@ test.each(places)('killed at %s, nothing is lost and the ledger is exact', async
   await using _second = await startListener(database, migration, inbox);
   await captured(database);
   expect(inbox.keys()).toEqual(new Set(['1']));
-  expect(inbox.changes).toHaveLength(sent);
+  expect(sent).toContain(inbox.changes.length);
   // The message whose change was read again has no entry any more: when it arrives it is skipped.
   const entries = (await ledger(database)).filter(({ kind }) => kind === 'changes');
   expect(entries.map(({ id }) => id)).toEqual([inbox.changes.at(-1)?.id]);

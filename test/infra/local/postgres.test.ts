@@ -78,7 +78,7 @@ test('a server that was killed is not taken for the one that recovers its data',
   // What says that it is ready is a file, which it leaves behind.
   process.kill(killed.server.pid, 'SIGKILL');
   killed.child.kill('SIGKILL');
-  await eventually(() => !exists(killed.server.pid));
+  await eventually(() => !exists(killed.server.pid) && killed.child.signalCode !== null);
   await using server = await startPostgres({ fsync: false, dataDirectory: directory.data });
   expect(exists(server.pid)).toBe(true);
   expect(await query(server.url(), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
