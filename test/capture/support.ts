@@ -186,3 +186,14 @@ export async function endBackfill(pool: Pick<pg.Pool, 'query'>): Promise<void> {
      INSERT INTO lockstep.backfill (id, direction, reason, finished_at) SELECT id, direction, 'first start', now() FROM ended`,
   );
 }
+
+/** Ends the walsender that serves the forward slot, as a network or a failover would. */
+export async function breakStream(database: TestDatabase): Promise<void> {
+  await eventually(async () => {
+    const { rowCount } = await database.pool.query(
+      'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active',
+      [slotName('forward', database.name)],
+    );
+    return rowCount;
+  });
+}
