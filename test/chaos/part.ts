@@ -36,8 +36,10 @@ export function startPart({ name, program, env, onLine }: PartOptions): Part {
     const flags = program === 'listener' ? ['--max-semi-space-size=4'] : [];
     child = spawn(process.execPath, [...flags, path], {
       env: { ...env, NODE_COMPILE_CACHE: join(tmpdir(), 'lockstep-chaos-compiled') },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      // Closed when this process is gone: the part ends then.
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
+    child.stdin?.on('error', () => {});
     for (const stream of [child.stdout, child.stderr]) {
       let rest = '';
       stream?.setEncoding('utf8').on('data', (text: string) => {

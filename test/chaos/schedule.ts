@@ -49,7 +49,8 @@ export async function runSchedule(machine: Machine, schedule: Schedule): Promise
     await workload.stop();
     watched = await markers.stop();
   }
-  failure ??= markers.violation() ?? (await verdict(machine));
+  // Markers were committed until a moment ago, after the barrier that has been waited for.
+  failure ??= markers.violation() ?? (await settle(machine)) ?? (await verdict(machine));
   return { schedule, failure, committed, watched, healedMs, missed };
 }
 

@@ -4,8 +4,10 @@ import { defaultShards, environment } from '../../../infra/contract.ts';
 import { createSqsClient } from '../../../infra/sqs/client.ts';
 import { createAwsTelemetry } from '../../../infra/telemetry/aws.ts';
 import { migration } from '../../../sql/migration.ts';
+import { hangOnParent } from './lifeline.ts';
 
 /** The listener as it is deployed (functions/listener/main.ts), less patient. */
+hangOnParent();
 const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort());
 using telemetry = createAwsTelemetry({ service: 'listener', flushEveryMs: 1_000 });
