@@ -17,7 +17,8 @@ export async function until(
 ): Promise<number> {
   const startedMs = performance.now();
   while (performance.now() - startedMs < timeoutMs) {
-    if (await ((await broken) ? Promise.race([broken, ask()]) : ask())) return performance.now();
+    const answer = broken === undefined ? ask() : Promise.race([broken, ask()]);
+    if (await answer) return performance.now();
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
   throw new Error(`${what}: not within ${timeoutMs / 1000} s`);

@@ -17,6 +17,7 @@ import { silent } from '../../engine/telemetry.ts';
 import type { DatabaseTemplate, TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { runSqlFiles } from '../support/photomemory.ts';
+import { withoutHanging } from '../support/without-hanging.ts';
 
 export const engineSchema: DatabaseTemplate = {
   name: 'engine_schema',
@@ -137,10 +138,10 @@ export async function startListener(
     limits: { idleConfirmMs: 50, standbyPollMs: 20, ...overrides.limits },
   });
   ended.catch(() => undefined);
-  await Promise.race([capturing, ended]);
+  await withoutHanging(database, 'the start of a listener', Promise.race([capturing, ended]));
   const stop = async () => {
     stopping.abort();
-    await ended;
+    await withoutHanging(database, 'the stop of a listener', ended);
   };
   return {
     ended,

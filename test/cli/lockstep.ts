@@ -91,7 +91,12 @@ export function start(args: readonly string[], env: Environment = {}, nodeOption
     stderr: () => stderr,
     async event(name, timeoutMs = 60_000) {
       const find = () => events.find(({ event }) => event === name);
-      const found = await eventually(() => find() ?? (hasEnded() ? 'ended' : undefined), { timeoutMs });
+      const found = await eventually(() => find() ?? (hasEnded() ? 'ended' : undefined), { timeoutMs }).catch(
+        (error) => {
+          const last = events.slice(-20).map((event) => JSON.stringify(event));
+          throw new Error(`No "${name}"; the last events:\n${last.join('\n')}\n${stderr}`, { cause: error });
+        },
+      );
       if (found !== 'ended') return found as Event;
       await closed;
       const late = find();
