@@ -21,7 +21,12 @@ SELECT
     'thumbnail_url', gv.thumbnail_url,
     'file_size_bytes', gv.file_size_bytes,
     'duration_seconds', gv.duration_seconds
-  ) AS output_metadata,
+  ) || CASE
+    -- Not in the strategy: the prompt of a video without a file, which is kept with the file once there is one (005). The
+    -- strategy leaves it behind, and a video that is finished after the cutover would never have it.
+    WHEN gv.file_url IS NULL AND gv.ai_prompt IS NOT NULL THEN jsonb_build_object('ai_prompt', gv.ai_prompt)
+    ELSE '{}'
+  END AS output_metadata,
   gv.error_message,
   gv.created_at AS queued_at,
   gv.started_at,
@@ -112,8 +117,12 @@ FROM (
       WHEN file.file_size_bytes = 0 AND lockstep_reverse.bytes_noted(gj.output_metadata) IS NULL THEN NULL
       ELSE file.file_size_bytes
     END AS file_size_bytes,
-    -- The prompt is carried over with the file, so before there is one only legacy has it.
-    CASE WHEN file.metadata ? 'ai_prompt' THEN file.metadata ->> 'ai_prompt' ELSE gv.ai_prompt END AS ai_prompt,
+    -- The prompt is kept with the file; without one, in the job's notes.
+    CASE
+      WHEN file.metadata ? 'ai_prompt' THEN file.metadata ->> 'ai_prompt'
+      WHEN gj.output_metadata -> 'ai_prompt' IS NOT NULL THEN gj.output_metadata ->> 'ai_prompt'
+      ELSE gv.ai_prompt
+    END AS ai_prompt,
     gj.error_message,
     gj.queued_at AS created_at,
     gj.started_at,
@@ -273,7 +282,7 @@ CROSS JOIN LATERAL (VALUES
   ('actual_duration_seconds', gj.actual_duration_seconds IS DISTINCT FROM back.actual_duration_seconds, 'legacy has one duration for job and file'),
   ('compute_cost_cents', gj.compute_cost_cents IS NOT NULL, 'legacy has no column for it'),
   ('output_file_id', gj.output_file_id IS DISTINCT FROM back.output_file_id, 'the file of a job comes back under the job''s id'),
-  ('output_metadata', gj.output_metadata IS DISTINCT FROM back.output_metadata, 'it comes back as what legacy has of the file: URLs, size, duration'),
+  ('output_metadata', gj.output_metadata IS DISTINCT FROM back.output_metadata, 'it comes back as what legacy has of the file: URLs, size, duration; and the prompt, as long as there is no file'),
   ('retry_count', gj.retry_count IS DISTINCT FROM 0, 'legacy has no column for it'),
   ('max_retries', gj.max_retries IS DISTINCT FROM 3, 'legacy has no column for it'),
   ('failed_at', gj.failed_at IS DISTINCT FROM back.failed_at, 'legacy has one time of the last update, which a failed job''s is')

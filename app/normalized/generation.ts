@@ -51,10 +51,11 @@ export const writeOutputSql = `
 export const linkOutputSql = `
   UPDATE public.generation_jobs SET output_file_id = id, output_metadata = output_metadata - 'ai_prompt'
   WHERE id = $1 AND output_metadata ->> 'file_url' IS NOT NULL`;
-/** The prompt goes back to where it waits. */
+/** The prompt, if there is one, goes back to where it waits. */
 export const unlinkOutputSql = `
   UPDATE public.generation_jobs gj
-  SET output_file_id = NULL, output_metadata = gj.output_metadata || jsonb_build_object('ai_prompt', f.metadata -> 'ai_prompt')
+  SET output_file_id = NULL, output_metadata = gj.output_metadata || CASE WHEN f.metadata ->> 'ai_prompt' IS NULL THEN '{}'
+        ELSE jsonb_build_object('ai_prompt', f.metadata -> 'ai_prompt') END
   FROM public.media_files f WHERE gj.id = $1 AND f.id = gj.output_file_id AND gj.output_metadata ->> 'file_url' IS NULL`;
 export const deleteOutputSql = `
   DELETE FROM public.media_files f USING public.generation_jobs gj

@@ -179,3 +179,9 @@ WHERE vp.user_id IN (SELECT id FROM users)
 UPDATE oracle_generation_jobs gj SET output_file_id = mf.id
 FROM candidate_files mf
 WHERE mf.metadata->>'generation_job_id' = gj.id::text AND mf.file_key LIKE 'generated/%';
+
+-- The prompt is with the file if there is one, and otherwise with the job.
+UPDATE oracle_generation_jobs gj SET output_metadata = jsonb_set(gj.output_metadata, '{ai_prompt}', to_jsonb(gv.ai_prompt))
+FROM generated_videos gv
+WHERE gv.id = gj.id AND gv.ai_prompt IS NOT NULL
+  AND NOT EXISTS (SELECT FROM candidate_files mf WHERE mf.id = gv.id AND mf.file_key LIKE 'generated/%');

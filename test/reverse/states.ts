@@ -22,6 +22,12 @@ const name = (r: Random) => text(r, `'a.jpg'`, `'b.jpg'`, `rpad('a.jpg', 300)`);
 const url = (r: Random) => text(r, `'https://cdn/a.jpg'`, `'https://cdn/b.jpg?x=1'`);
 const mime = (r: Random) => text(r, `'image/png'`, `'application/octet-stream'`, `'audio/mp3'`, `'video/mp4'`);
 const note = (r: Random) => text(r, `'{}'`, 'NULL', `'{"k": 1}'`, `'[1.50]'`);
+/** Notes of a job that waits for its file. */
+const prompts = [
+  `'{"file_url": null, "thumbnail_url": null, "file_size_bytes": null, "duration_seconds": null, "ai_prompt": "the sea"}'`,
+  `'{"ai_prompt": null}'`,
+  `'["ai_prompt"]'`,
+];
 const status = (r: Random) => text(r, `'queued'`, `'processing'`, `'completed'`, `'failed'`);
 
 /** Users and projects: both schemas have them. */
@@ -132,7 +138,7 @@ const mutations: readonly ((r: Random) => string)[] = [
   (
     r,
   ) => `INSERT INTO generation_jobs (id, project_id, user_id, job_type, status, generation_service, actual_duration_seconds, output_file_id, output_metadata, queued_at, completed_at, failed_at)
-    VALUES (${job(r)}, ${project(r)}, ${user(r)}, ${text(r, `'video'`, `'video'`, `'video'`, `'thumbnail'`)}, ${status(r)}, 'luma', ${orNull('7', r)}, ${orNull(file(r), r)}, ${text(r, `'{}'`, `'{"file_url": null, "thumbnail_url": null, "file_size_bytes": null, "duration_seconds": 7}'`, `'{"file_size_bytes": "many"}'`, `'{"file_size_bytes": 1.5}'`, `'[]'`)},
+    VALUES (${job(r)}, ${project(r)}, ${user(r)}, ${text(r, `'video'`, `'video'`, `'video'`, `'thumbnail'`)}, ${status(r)}, 'luma', ${orNull('7', r)}, ${orNull(file(r), r)}, ${text(r, `'{}'`, `'{"file_url": null, "thumbnail_url": null, "file_size_bytes": null, "duration_seconds": 7}'`, `'{"file_size_bytes": "many"}'`, `'{"file_size_bytes": 1.5}'`, `'[]'`, ...prompts)},
       ${when(r)}, ${orNull(when(r), r)}, ${orNull(when(r), r)})`,
   (r) =>
     `UPDATE generation_jobs SET ${text(
@@ -153,6 +159,7 @@ const mutations: readonly ((r: Random) => string)[] = [
       `generation_service = 'pika'`,
       `user_id = ${user(r)}`,
       `output_metadata = '{}'`,
+      `output_metadata = ${text(r, ...prompts)}`,
       'actual_duration_seconds = NULL',
     )} WHERE id = (SELECT id FROM generation_jobs ORDER BY md5(id::text || ${r.integer(99)}) LIMIT 1)`,
   (r) =>
