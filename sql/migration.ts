@@ -222,16 +222,23 @@ const legacyGeneratedVideos: Target = {
 
 const guarded = (...names: readonly string[]): Guard[] => names.map((name) => ({ relation: legacy(name) }));
 
-/** The application asks these flags which schema it is to use. */
+/**
+ * The application asks these flags which schema it is to use. Who is allowed or denied by name (app/flags/rule.ts) stays so:
+ * the lists are the team's, and would be missed after a rollback.
+ */
 const flagsTo = (value: boolean): string => `
-  INSERT INTO public.system_settings (key, value, description)
+  INSERT INTO public.system_settings AS s (key, value, description)
   SELECT flag.key, to_jsonb(${value}), flag.description
   FROM (VALUES
     ('use_normalized_subscriptions', 'Subscriptions: user_subscriptions instead of subscriptions and users.subscription_plan'),
     ('use_unified_media', 'Files: media_files and project_media instead of photos and media_items'),
     ('use_enhanced_generation_jobs', 'Generated videos: generation_jobs instead of generated_videos')
   ) AS flag (key, description)
-  ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = now()`;
+  ON CONFLICT (key) DO UPDATE SET updated_at = now(), value = CASE
+    WHEN s.value ?| ARRAY['allow', 'deny'] THEN jsonb_strip_nulls(jsonb_build_object(
+      'state', '${value ? 'on' : 'off'}', 'allow', s.value -> 'allow', 'deny', s.value -> 'deny'))
+    ELSE excluded.value
+  END`;
 
 /**
  * PhotoMemory: from the denormalized schema to the normalized one. The mapping is in the views of 004-006; here is what
