@@ -11,6 +11,7 @@ import { legacyRepositories } from './legacy/repositories.ts';
 import { type UserRepositories, userRepositories } from './manager/manager.ts';
 import { createPositions, readApplied } from './manager/positions.ts';
 import { createShadow } from './manager/shadow.ts';
+import { openShadowPool } from './manager/shadow-pool.ts';
 import { normalizedRepositories } from './normalized/repositories.ts';
 import { sqlOnPool } from './sql.ts';
 
@@ -29,7 +30,7 @@ export interface SchemasOptions {
   readonly refreshMs?: number;
   readonly maxAgeMs?: number;
   readonly shadow?: {
-    /** Default: `pool`. */
+    /** Not the application's. Default: one of a single connection, opened as those of `pool` are. */
     readonly pool?: pg.Pool;
     readonly random?: () => number;
     /** How many comparisons may wait. Default 100. */
@@ -75,8 +76,7 @@ export async function openSchemas(options: SchemasOptions): Promise<Schemas> {
   const flags = options.flags ?? (await ownFlags(settings, parts));
   const shadow = parts.use(
     createShadow({
-      pool: comparison.pool ?? pool,
-      settings,
+      pool: comparison.pool ?? parts.adopt(openShadowPool(pool, observe), (own) => own.end()),
       observe,
       clock,
       random: comparison.random ?? Math.random,

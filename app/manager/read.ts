@@ -45,7 +45,6 @@ export async function answer<T>(parts: ReadParts, userId: string | undefined, qu
     percentage: state.phase === 'complete' ? 0 : state.shadowPercentage,
     answered: side,
     value,
-    askSide: (other) => question.ask(parts[other]),
   });
   return value;
 }

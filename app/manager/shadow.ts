@@ -2,8 +2,13 @@ import { isDeepStrictEqual } from 'node:util';
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import type { Observe, Side } from '../events.ts';
-import type { Settings } from '../flags/settings.ts';
+import { readState } from '../flags/state.ts';
+import { legacyRepositories } from '../legacy/repositories.ts';
+import { normalizedRepositories } from '../normalized/repositories.ts';
+import type { Repositories } from '../repositories.ts';
+import { type Sql, sqlOnPool } from '../sql.ts';
 import { type Direction, parsePosition, readApplied } from './positions.ts';
+import { samePhase } from './route.ts';
 import { createTally, type Tally } from './shadow-record.ts';
 
 /** A read that has been answered. */
@@ -15,7 +20,7 @@ export interface Answered {
   readonly percentage: number;
   readonly answered: Side;
   readonly value: unknown;
-  askSide(side: Side): Promise<unknown>;
+  ask(repositories: Repositories): Promise<unknown>;
 }
 
 export interface Shadow extends AsyncDisposable {
@@ -26,9 +31,8 @@ export interface Shadow extends AsyncDisposable {
 }
 
 export interface ShadowOptions {
-  /** One connection is used at a time. A pool of its own keeps comparisons from waiting with the application's reads. */
+  /** Nothing else of the application may depend on it: a comparison may keep its connection waiting. One is used at a time. */
   readonly pool: pg.Pool;
-  readonly settings: Settings;
   readonly observe: Observe;
   readonly clock: Clock;
   /** From 0 up to but not including 1. */
@@ -48,17 +52,26 @@ const confirmations = 2;
 /** As the barrier of `lockstep wait`: its commit makes the listener confirm a position beyond it at once. */
 export const barrierSql = "SELECT pg_logical_emit_message(true, 'lockstep.barrier', '')::text AS lsn";
 
+/** What a comparison needs. */
+interface Comparing extends ShadowOptions {
+  readonly tally: Tally;
+  readonly sql: Sql;
+  readonly sides: Readonly<Record<Side, Repositories>>;
+}
+
 /** Compares, after the answer and one at a time, what both sides say. */
 export function createShadow(options: ShadowOptions): Shadow {
-  const { observe, random, most } = options;
+  const { observe, random, most, pool, clock } = options;
   const waiting: Answered[] = [];
-  const tally = createTally(options.pool, options.clock);
+  const tally = createTally(pool, clock);
+  const sql = sqlOnPool(pool);
+  const sides = { legacy: legacyRepositories(sql), normalized: normalizedRepositories(sql) };
   let working: Promise<void> | undefined;
 
   const work = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       try {
-        await compare(options, tally, next);
+        await compare({ ...options, tally, sql, sides }, next);
       } catch (error) {
         tally.count(next.method, 'failed');
         observe({ event: 'shadow-failed', error });
@@ -86,15 +99,16 @@ export function createShadow(options: ShadowOptions): Shadow {
   };
 }
 
-async function compare(options: ShadowOptions, tally: Tally, answered: Answered): Promise<void> {
+async function compare(comparing: Comparing, answered: Answered): Promise<void> {
+  const { tally, sides, observe } = comparing;
   const { method } = answered;
-  const other = await answered.askSide(otherSide[answered.answered]);
+  const other = await answered.ask(sides[otherSide[answered.answered]]);
   if (isDeepStrictEqual(answered.value, other)) return tally.count(method, 'agreed');
-  const settled = await settle(options, answered);
+  const settled = await settle(comparing, answered);
   if (settled === 'agreed' || settled === 'unsettled') return tally.count(method, settled);
   tally.count(method, 'differed');
   await tally.difference(answered, settled.truth, settled.other);
-  options.observe({ event: 'difference', method, arguments: answered.arguments });
+  observe({ event: 'difference', method, arguments: answered.arguments });
 }
 
 /**
@@ -102,20 +116,19 @@ async function compare(options: ShadowOptions, tally: Tally, answered: Answered)
  * catches up with all that was committed before, and they still differ.
  */
 async function settle(
-  { pool, settings, clock, settleMs }: ShadowOptions,
-  { truth, askSide }: Answered,
+  { pool, sql, sides, clock, settleMs }: Comparing,
+  { truth, ask }: Answered,
 ): Promise<'agreed' | 'unsettled' | { readonly truth: unknown; readonly other: unknown }> {
-  const before = await settings.read();
+  const before = await readState(sql);
   const direction: Direction = truth === 'legacy' ? 'forward' : 'reverse';
   let confirmed = 0;
   for (let round = 0; round < rounds; round += 1) {
-    const first = await askSide(truth);
+    const first = await ask(sides[truth]);
     const { rows } = await pool.query<{ lsn: string }>(barrierSql);
     if (!(await applied(pool, clock, direction, parsePosition(rows[0]?.lsn ?? '0/0'), settleMs))) return 'unsettled';
-    const other = await askSide(otherSide[truth]);
-    const second = await askSide(truth);
-    const now = await settings.read();
-    if (now.phase !== before.phase || now.phaseSince !== before.phaseSince) return 'unsettled';
+    const other = await ask(sides[otherSide[truth]]);
+    const second = await ask(sides[truth]);
+    if (!samePhase(before, await readState(sql))) return 'unsettled';
     if (isDeepStrictEqual(second, other)) return 'agreed';
     confirmed = isDeepStrictEqual(first, second) ? confirmed + 1 : 0;
     if (confirmed === confirmations) return { truth: second, other };

@@ -1,5 +1,9 @@
+import pg from 'pg';
 import { expect, test } from 'vitest';
+import type { AppEvent } from '../../app/events.ts';
 import { shadowSettingKey } from '../../app/flags/state.ts';
+import { openSchemas } from '../../app/index.ts';
+import { openShadowPool } from '../../app/manager/shadow-pool.ts';
 import { addPhoto, id, rows } from '../sql/world.ts';
 import { eventually } from '../support/eventually.ts';
 import { type AppWorld, appWorld } from './world.ts';
@@ -81,6 +85,52 @@ test('an answer does not wait for the other side, and too many comparisons are d
   await world.schemas.shadowsDone();
   // One under way, two waiting.
   expect(await counted(world)).toEqual([{ method: 'getMediaFile', ...none, agreed: 3, dropped: 2 }]);
+});
+
+test('a comparison that is stuck takes no connection from the application', async () => {
+  await using lender = await appWorld();
+  // One is kept for listening, so this application has one for all that it does.
+  const pool = new pg.Pool({ ...lender.pool.options, max: 2 });
+  pool.on('error', () => undefined);
+  const events: AppEvent[] = [];
+  try {
+    await using schemas = await openSchemas({ pool, observe: (event) => void events.push(event) });
+    await addPhoto(lender.pool, 1, 1, { original_filename: 'legacy.jpg' });
+    await lender.apply();
+    await lender.setting(shadowSettingKey, { percentage: 100 });
+    await eventually(async () => (await schemas.state()).shadowPercentage === 100);
+    const locker = await lender.pool.connect();
+    await locker.query('BEGIN; LOCK TABLE media_files');
+    try {
+      const answer = () => schemas.forUser().media.getMediaFile(photo);
+      expect((await answer())?.originalFilename).toBe('legacy.jpg');
+      await eventually(
+        async () =>
+          (
+            await lender.pool.query(
+              "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'lockstep shadow reads' AND wait_event_type = 'Lock'",
+            )
+          ).rowCount,
+      );
+      for (let n = 0; n < 3; n += 1) expect((await answer())?.originalFilename).toBe('legacy.jpg');
+    } finally {
+      await locker.query('ROLLBACK');
+      locker.release();
+    }
+    await schemas.shadowsDone();
+  } finally {
+    await pool.end();
+  }
+  expect(await counted(lender)).toEqual([{ method: 'getMediaFile', ...none, agreed: 4 }]);
+  expect(events).toEqual([]);
+});
+
+test('the connection of shadow reads is opened as the application’s are, the hidden password too', async () => {
+  const pool = new pg.Pool({ host: 'db.example', user: 'app', password: async () => 'a token', max: 7 });
+  const own = openShadowPool(pool, () => undefined);
+  expect(own.options).toMatchObject({ host: 'db.example', user: 'app', max: 1 });
+  expect(own.options.password).toBe(pool.options.password);
+  await Promise.all([pool.end(), own.end()]);
 });
 
 test('only as many reads as the setting says are compared', async () => {
