@@ -161,8 +161,8 @@ RETURNS TABLE(
 $$ LANGUAGE sql STABLE;
 
 -- Erratum 26: what the application's shadow reads have found (app/manager/shadow.ts). Both sides were asked for a sample of
--- its reads, and differences were settled as a validation settles them. Not the engine's: whoever takes the application's
--- side out of the migration drops this schema.
+-- its reads, and differences were settled as a validation settles them. Not the engine's: it goes with
+-- the legacy tables (010), and comes back with them.
 CREATE SCHEMA lockstep_app;
 
 CREATE TABLE lockstep_app.shadow_reads (

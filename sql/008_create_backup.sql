@@ -16,7 +16,7 @@ END $$;
 CREATE SCHEMA IF NOT EXISTS migration_backup;
 DROP TABLE IF EXISTS migration_backup.subscriptions_backup, migration_backup.photos_backup, migration_backup.media_items_backup,
   migration_backup.generated_videos_backup, migration_backup.usage_records_backup, migration_backup.users_backup,
-  migration_backup.video_projects_known;
+  migration_backup.video_projects_known, migration_backup.shadow_reads_backup, migration_backup.shadow_differences_backup;
 
 -- Nothing but readers while they are copied, so that the copies are of one moment; merges wait, and nobody else writes.
 LOCK TABLE public.subscriptions, public.photos, public.media_items, public.generated_videos IN SHARE MODE;
@@ -39,6 +39,15 @@ INSERT INTO migration_backup.users_backup SELECT id, subscription_plan, total_st
 CREATE TABLE migration_backup.video_projects_known (id UUID PRIMARY KEY);
 INSERT INTO migration_backup.video_projects_known SELECT id FROM public.video_projects;
 
+-- What the shadow reads have found: there is nothing to compare when legacy is gone (010), and again after a `restore`.
+CREATE TABLE migration_backup.shadow_reads_backup (LIKE lockstep_app.shadow_reads INCLUDING ALL);
+SELECT lockstep.copy_rows('lockstep_app.shadow_reads', 'migration_backup.shadow_reads_backup');
+CREATE TABLE migration_backup.shadow_differences_backup (LIKE lockstep_app.shadow_differences INCLUDING ALL);
+SELECT lockstep.copy_rows('lockstep_app.shadow_differences', 'migration_backup.shadow_differences_backup');
+
+SELECT lockstep.record_schema('lockstep_app');
+SELECT lockstep.record_definitions('lockstep_app.shadow_reads');
+SELECT lockstep.record_definitions('lockstep_app.shadow_differences');
 SELECT lockstep.record_definitions('public.subscriptions');
 SELECT lockstep.record_definitions('public.photos');
 SELECT lockstep.record_definitions('public.media_items');

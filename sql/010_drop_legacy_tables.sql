@@ -63,6 +63,11 @@ SELECT lockstep.drop_recorded_triggers('public.users');
 ALTER TABLE public.users DROP COLUMN IF EXISTS subscription_plan;
 ALTER TABLE public.users DROP COLUMN IF EXISTS total_storage_bytes;
 
+-- Not in the strategy: what the application's shadow reads have found (007). There is one side now.
+DROP TABLE IF EXISTS lockstep_app.shadow_reads;
+DROP TABLE IF EXISTS lockstep_app.shadow_differences;
+DROP SCHEMA IF EXISTS lockstep_app;
+
 INSERT INTO migration_backup.migration_log (table_name, backup_row_count)
 VALUES ('MIGRATION_COMPLETED', 0);
 

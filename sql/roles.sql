@@ -113,11 +113,18 @@ BEGIN
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
   NULL;
 END $$;
-GRANT USAGE ON SCHEMA public, lockstep, lockstep_app TO lockstep_application;
+GRANT USAGE ON SCHEMA public, lockstep TO lockstep_application;
 GRANT SELECT ON lockstep.phase, lockstep.stream, lockstep.in_flight, lockstep.backfill TO lockstep_application;
 GRANT SELECT ON public.system_settings, public.subscription_plans TO lockstep_application;
 GRANT SELECT, INSERT, UPDATE, DELETE ON public.user_subscriptions, public.media_files, public.project_media,
   public.generation_jobs TO lockstep_application;
 -- log_audit_event answers the id of the row that it has written.
 GRANT INSERT, SELECT (id) ON public.audit_logs TO lockstep_application;
-GRANT SELECT, INSERT, UPDATE ON lockstep_app.shadow_reads, lockstep_app.shadow_differences TO lockstep_application;
+-- As long as there are two sides to compare.
+DO $$
+BEGIN
+  IF to_regnamespace('lockstep_app') IS NOT NULL THEN
+    GRANT USAGE ON SCHEMA lockstep_app TO lockstep_application;
+    GRANT SELECT, INSERT, UPDATE ON lockstep_app.shadow_reads, lockstep_app.shadow_differences TO lockstep_application;
+  END IF;
+END $$;

@@ -44,6 +44,17 @@ SELECT lockstep.execute_definitions('public.generated_videos');
 SELECT lockstep.execute_definitions('views of lockstep_forward');
 SELECT lockstep.execute_definitions('views of lockstep_reverse');
 
+-- Where the application's shadow reads keep what they find, with the privileges on it.
+SELECT lockstep.execute_definitions('schema lockstep_app');
+CREATE TABLE lockstep_app.shadow_reads
+  (LIKE migration_backup.shadow_reads_backup INCLUDING ALL EXCLUDING INDEXES EXCLUDING CONSTRAINTS EXCLUDING STATISTICS);
+CREATE TABLE lockstep_app.shadow_differences
+  (LIKE migration_backup.shadow_differences_backup INCLUDING ALL EXCLUDING INDEXES EXCLUDING CONSTRAINTS EXCLUDING STATISTICS);
+SELECT lockstep.copy_rows('migration_backup.shadow_reads_backup', 'lockstep_app.shadow_reads');
+SELECT lockstep.copy_rows('migration_backup.shadow_differences_backup', 'lockstep_app.shadow_differences');
+SELECT lockstep.execute_definitions('lockstep_app.shadow_reads');
+SELECT lockstep.execute_definitions('lockstep_app.shadow_differences');
+
 -- Erratum 23: both columns come from the new schema, not the plan alone.
 UPDATE public.users u
 SET subscription_plan = r.subscription_plan, total_storage_bytes = r.total_storage_bytes

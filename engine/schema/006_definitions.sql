@@ -232,6 +232,31 @@ BEGIN
   RETURN recorded;
 END $$;
 
+-- Records what a schema is besides what is in it.
+CREATE FUNCTION lockstep.record_schema(schema_name name) RETURNS bigint
+LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+  recorded bigint;
+  object text := pg_catalog.format('SCHEMA %I', schema_name);
+BEGIN
+  DELETE FROM lockstep.definition d WHERE d.relation = 'schema ' || schema_name;
+  INSERT INTO lockstep.definition (relation, ordinal, kind, name, statement)
+  SELECT 'schema ' || schema_name, pg_catalog.row_number() OVER (ORDER BY part.position), part.kind, schema_name, part.statement
+  FROM pg_catalog.pg_namespace n CROSS JOIN LATERAL (
+    SELECT 1 AS position, 'schema' AS kind, 'CREATE ' || object AS statement
+    UNION ALL
+    SELECT 2, 'owner', pg_catalog.format('ALTER %s OWNER TO %I', object, pg_catalog.pg_get_userbyid(n.nspowner))
+    UNION ALL
+    SELECT 3, 'privilege', s.statement FROM lockstep.grants_of(n.nspacl, object) AS s (statement)
+    UNION ALL
+    SELECT 4, 'comment', lockstep.comment_on('SCHEMA', pg_catalog.quote_ident(schema_name), pg_catalog.obj_description(n.oid, 'pg_namespace'))
+    WHERE pg_catalog.obj_description(n.oid, 'pg_namespace') IS NOT NULL
+  ) AS part
+  WHERE n.nspname = schema_name;
+  GET DIAGNOSTICS recorded = ROW_COUNT;
+  RETURN recorded;
+END $$;
+
 -- Records the views of a schema, in the order in which they can be made again, with comments and privileges.
 CREATE FUNCTION lockstep.record_views(schema_name name) RETURNS bigint
 LANGUAGE plpgsql SET search_path = '' AS $$

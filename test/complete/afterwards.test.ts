@@ -68,6 +68,8 @@ test('after the end every command either works or says that there is nothing lef
   for (const { view } of views) await app.query(`SELECT * FROM ${view}`);
   expect(await rows(app, 'SELECT * FROM lockstep_monitoring.alerts')).toEqual([]);
 
+  await app.query(roles);
+
   // What is scheduled, with the rights that it has.
   const as = (role: string) => new pg.Pool({ connectionString: database.url, max: 2, options: `-c role=${role}` });
   const [monitor, validator] = [as('lockstep_monitor'), as('lockstep_validator')];

@@ -6,7 +6,13 @@ const comment = (oid: string, catalog: string) => `coalesce(' -- ' || obj_descri
 
 /** Written apart from engine/schema/006, so that what that one forgets is seen here. */
 const catalogSql = `
-WITH c AS (SELECT c.* FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relname IN ${tables})
+WITH c AS (
+  SELECT c.* FROM pg_class c
+  WHERE (c.relnamespace = 'public'::regnamespace AND c.relname IN ${tables})
+    OR (c.relnamespace = to_regnamespace('lockstep_app') AND c.relkind = 'r'))
+SELECT 'schema ' || n.nspname AS name, concat_ws(' | ', n.nspowner::regrole, n.nspacl, obj_description(n.oid, 'pg_namespace')) AS is
+FROM pg_namespace n WHERE n.nspname = 'lockstep_app'
+UNION ALL
 SELECT 'table ' || c.relname AS name,
   concat_ws(' | ', c.relkind, c.relpersistence, c.relreplident, c.relrowsecurity, c.relforcerowsecurity, c.reloptions, c.relowner::regrole, c.relacl, obj_description(c.oid, 'pg_class')) AS is
 FROM c
@@ -55,5 +61,7 @@ export async function legacyRows(client: ClientBase): Promise<Record<string, unk
   const content: Record<string, unknown> = {};
   for (const table of ['subscriptions', 'photos', 'media_items', 'generated_videos', 'users'])
     content[table] = await rows(client, `SELECT to_jsonb(t) AS row FROM public.${table} t ORDER BY id`);
+  for (const table of ['shadow_reads', 'shadow_differences'])
+    content[table] = await rows(client, `SELECT to_jsonb(t) AS row FROM lockstep_app.${table} t ORDER BY method`);
   return content;
 }

@@ -64,6 +64,7 @@ test('complete refuses what is not in step, goes on after a failure at any point
       "SELECT FROM pg_attribute WHERE attrelid = 'users'::regclass AND attname IN ('subscription_plan', 'total_storage_bytes')",
     ),
   ).toEqual([]);
+  expect(await value(app, "SELECT to_regnamespace('lockstep_app')")).toBeNull();
   expect(
     await rows(
       app,

@@ -41,7 +41,10 @@ const odd = `
   CREATE PUBLICATION elsewhere FOR TABLE generated_videos (id, status) WHERE (id IS NOT NULL);
   ALTER TABLE users ADD CONSTRAINT plan_is_named CHECK (subscription_plan <> ''), ALTER COLUMN total_storage_bytes SET STATISTICS 50;
   COMMENT ON COLUMN users.total_storage_bytes IS 'kept by the application';
-  ALTER TABLE subscriptions ADD UNIQUE (stripe_subscription_id) DEFERRABLE;`;
+  ALTER TABLE subscriptions ADD UNIQUE (stripe_subscription_id) DEFERRABLE;
+  GRANT USAGE ON SCHEMA lockstep_app TO pg_monitor; GRANT SELECT ON lockstep_app.shadow_differences TO pg_monitor; COMMENT ON SCHEMA lockstep_app IS 'of the application';
+  INSERT INTO lockstep_app.shadow_reads (method, hour, agreed) VALUES ('getMediaFile', '2026-01-01', 7);
+  INSERT INTO lockstep_app.shadow_differences (method, arguments, truth_side) VALUES ('getMediaFile', '["x"]', 'legacy');`;
 
 async function furnish({ database, app }: World): Promise<void> {
   const { pool } = database;
