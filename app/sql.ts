@@ -41,21 +41,9 @@ function sqlOn(db: Queryable, transaction: Sql['transaction']): Sql {
   };
 }
 
-/**
- * On a client that is in a transaction; a transaction within it is the same one.
- *
- * @param onWrite told when `run` has written something.
- */
-export function sqlInTransaction(client: Queryable, onWrite: () => void = () => undefined): Sql {
-  const plain = sqlOn(client, (work) => work(sql));
-  const sql: Sql = {
-    ...plain,
-    async run(text, values) {
-      const written = await plain.run(text, values);
-      if (written > 0) onWrite();
-      return written;
-    },
-  };
+/** On a client that is in a transaction; a transaction within it is the same one. */
+export function sqlInTransaction(client: Queryable): Sql {
+  const sql: Sql = sqlOn(client, (work) => work(sql));
   return sql;
 }
 
@@ -73,6 +61,14 @@ export function sqlOnPool(pool: pg.Pool): Sql {
  */
 const commitSql = 'COMMIT; SELECT pg_current_wal_insert_lsn()::text AS lsn';
 
+/** What every statement is refused with after one that has failed. */
+const transactionAborted = '25P02';
+
+function swallowed(cause?: unknown): AppError {
+  const message = 'An error of the server was swallowed within a transaction.';
+  return new AppError('LS_APP_ROLLED_BACK', message, { cause });
+}
+
 /** Runs `work` between BEGIN and COMMIT; when it throws, rolls back and throws the same. READ COMMITTED. */
 export async function inTransaction<T>(
   pool: pg.Pool,
@@ -86,14 +82,13 @@ export async function inTransaction<T>(
     // Two statements in one text have two results.
     const results = (await client.query(commitSql)) as unknown as pg.QueryResult<{ lsn: string }>[];
     // A transaction in which a statement has failed ends so, whatever was asked for.
-    if (results[0]?.command !== 'COMMIT')
-      throw new AppError('LS_APP_ROLLED_BACK', 'An error of the server was swallowed within a transaction.');
+    if (results[0]?.command !== 'COMMIT') throw swallowed();
     return { value, committedLsn: results[1]?.rows[0]?.lsn ?? '' };
   } catch (error) {
     await client.query('ROLLBACK').catch((lost: Error) => {
       broken = lost;
     });
-    throw error;
+    throw (error as { code?: unknown } | null)?.code === transactionAborted ? swallowed(error) : error;
   } finally {
     client.release(broken);
   }

@@ -78,6 +78,14 @@ export async function readState(sql: Sql): Promise<State> {
   }
 }
 
+export const phaseSql = 'SELECT phase FROM lockstep.phase';
+const phaseRow = stateRow.pick({ phase: true });
+
+/** The phase alone, as of the statement. */
+export async function readPhase(sql: Sql): Promise<Phase> {
+  return (await sql.row(phaseRow, phaseSql))?.phase ?? 'forward';
+}
+
 /** `{"percentage": 1}`; anything else is none. */
 function percentageOf(value: unknown): number {
   return z.strictObject({ percentage: z.number().min(0).max(100) }).safeParse(value).data?.percentage ?? 0;

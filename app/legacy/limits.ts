@@ -22,14 +22,14 @@ export const featuresSql = `
   WHERE u.id = $1 AND best.ends IS NOT NULL`;
 
 export const projectsSql = `
-  SELECT count(*)::numeric + $3::numeric <= $2::numeric AS within FROM public.video_projects
+  SELECT count(*)::numeric + $3::integer <= $2::numeric AS within FROM public.video_projects
   WHERE user_id = $1 AND status IS DISTINCT FROM 'deleted'`;
 export const videosSql = `
-  SELECT count(*)::numeric + $3::numeric <= $2::numeric AS within
+  SELECT count(*)::numeric + $3::integer <= $2::numeric AS within
   FROM public.generated_videos gv JOIN public.video_projects vp ON vp.id = gv.project_id
   WHERE vp.user_id = $1 AND gv.status = 'completed' AND gv.completed_at >= date_trunc('month', now())`;
 export const storageSql = `
-  SELECT bytes + $3::numeric * 1024::numeric ^ 3 <= $2::numeric * 1024::numeric ^ 3 AS within
+  SELECT bytes + $3::integer * 1024::numeric ^ 3 <= $2::numeric * 1024::numeric ^ 3 AS within
   FROM (${storedBytesSql}) AS stored`;
 
 const limits = {

@@ -18,12 +18,12 @@ const subscriptions: readonly FlagKey[] = ['use_normalized_subscriptions'];
 const media: readonly FlagKey[] = ['use_unified_media'];
 const generation: readonly FlagKey[] = ['use_enhanced_generation_jobs'];
 
-/** check_user_limit reads what it counts besides the subscription. */
-const limitFlags: Readonly<Record<UserLimit, readonly FlagKey[]>> = {
-  projects: subscriptions,
-  videos_per_month: [...subscriptions, ...generation],
-  storage_gb: [...subscriptions, ...media],
-};
+/** check_user_limit reads what it counts besides the subscription. What it does not know is only asked of the subscription. */
+const limitFlags: ReadonlyMap<string, readonly FlagKey[]> = new Map<UserLimit, readonly FlagKey[]>([
+  ['projects', subscriptions],
+  ['videos_per_month', [...subscriptions, ...generation]],
+  ['storage_gb', [...subscriptions, ...media]],
+]);
 
 /**
  * @param userId who asks, for flags by user. Without one, flags in percentages are off.
@@ -56,7 +56,7 @@ export function userRepositories(parts: ReadParts & WriteParts, userId: string |
         read({
           method: 'checkUserLimit',
           arguments: [id, limit, amount],
-          flags: limitFlags[limit],
+          flags: limitFlags.get(limit) ?? subscriptions,
           keys: [subscriptionKey(id), libraryKey(id), videosKey(id)],
           ask: (from) => from.subscriptions.checkUserLimit(id, limit, amount),
         }),

@@ -2,13 +2,13 @@ import type pg from 'pg';
 import { AppError } from '../errors.ts';
 import type { Observe, Side } from '../events.ts';
 import type { Settings } from '../flags/settings.ts';
-import { isMigrated, readState, type State } from '../flags/state.ts';
+import { isMigrated, readPhase, type State } from '../flags/state.ts';
 import type { Key } from '../legacy/keys.ts';
 import { legacyRepositories } from '../legacy/repositories.ts';
 import { normalizedRepositories } from '../normalized/repositories.ts';
 import type { Repositories } from '../repositories.ts';
 import { inTransaction, sqlInTransaction } from '../sql.ts';
-import { sqlStateOf, Turned, writeFailure } from './guard.ts';
+import { isMissing, sqlStateOf, Turned, writeFailure } from './guard.ts';
 import type { Positions } from './positions.ts';
 import { truthIn } from './route.ts';
 
@@ -57,27 +57,23 @@ export async function write<T>(parts: WriteParts, work: Work<T>): Promise<T> {
 
 async function writeOn<T>({ pool, positions }: WriteParts, side: Side, state: State, work: Work<T>): Promise<T> {
   const touched = new Set<Key>();
-  let wrote = false;
   const { value, committedLsn } = await inTransaction(pool, async (client) => {
-    const sql = sqlInTransaction(client, () => {
-      wrote = true;
-    });
+    const sql = sqlInTransaction(client);
     const repositories =
       side === 'normalized' ? normalizedRepositories(sql) : legacyRepositories(sql, (key) => touched.add(key));
     const answered = await work(repositories, client);
-    // "There is no such row" is said by the side that is the truth, or not at all.
-    if (!wrote && touched.size === 0 && isMigrated(state) && truthIn((await readState(sql)).phase) !== side) {
-      throw new Turned('The phase has turned.');
-    }
+    // No guard watches what both sides share (a new user), nor what was only looked for: "there is no such row" is said by
+    // the side that is the truth, or not at all. Whatever was written is locked, and keeps the phase as it is until the commit.
+    if (isMigrated(state) && truthIn(await readPhase(sql)) !== side) throw new Turned('The phase has turned.');
     return answered;
   });
   positions.remember(touched, committedLsn);
   return value;
 }
 
-/** A table that is missing, on the side that is the truth, is what the server says it is. */
+/** What is missing on the side that is the truth is what the server says it is. */
 function refused(error: unknown, side: Side, truth: Side): unknown {
-  if (writeFailure(error) === 'turned' && sqlStateOf(error) === '42P01') return error;
+  if (isMissing(error)) return error;
   const message =
     truth === side
       ? `A write to the ${side} side met its guard, although that side is the truth.`

@@ -162,3 +162,45 @@ test('writes are all there before the migration has begun', async () => {
   expect(await media.deleteMediaFile(photo)).toBe(true);
   expect(await media.getMediaFile(photo)).toBeNull();
 });
+
+test('someone new, who meets no guard, is not made on the side that has ceased to be the truth', async () => {
+  await using db = await world(unaware);
+  await turn(db, 'reverse', legacyTables);
+  const added = id('user', 2);
+  const { subscriptions } = db.schemas.forUser(added);
+  await subscriptions.createUser({ id: added, email: 'new@mail.example', displayName: 'new' });
+  expect(db.events).toEqual([{ event: 'turned', to: 'normalized' }]);
+  // The new schema makes up no subscription: it is a row.
+  expect(await subscriptions.getUserSubscription(added)).toMatchObject({ id: added, planId: 'free' });
+  expect(await subscriptions.checkUserLimit(added, 'projects')).toBe(true);
+});
+
+test('a transaction that has only written what both sides share is repeated too, and what it has read is of the truth', async () => {
+  await using db = await world(unaware);
+  await turn(db, 'reverse', legacyTables);
+  await db.pool.query("UPDATE media_files SET original_filename = 'renamed.jpg'");
+  await db.schemas.forUser(user).write(async ({ media }, client) => {
+    const cover = await media.getMediaFile(photo);
+    await client.query('UPDATE video_projects SET title = $1', [cover?.originalFilename]);
+  });
+  expect(await value(db.pool, 'SELECT title FROM video_projects')).toBe('renamed.jpg');
+  expect(db.events).toEqual([{ event: 'turned', to: 'normalized' }]);
+});
+
+test('legacy columns that are gone are the guard of a migration that is complete', async () => {
+  await using db = await world(unaware);
+  await turn(db, 'reverse', []);
+  await db.pool.query(
+    "UPDATE lockstep.phase SET phase = 'complete'; ALTER TABLE users DROP COLUMN subscription_plan CASCADE",
+  );
+  const { subscriptions } = db.schemas.forUser(user);
+  expect(await subscriptions.updateSubscription(user, { planId: 'pro' })).toBe(true);
+  expect((await subscriptions.getUserSubscription(user))?.planId).toBe('pro');
+  expect(db.events).toEqual([{ event: 'turned', to: 'normalized' }]);
+});
+
+test('what is missing on the side that is the truth is told as the server says it', async () => {
+  await using db = await world();
+  await db.pool.query('ALTER TABLE media_items RENAME COLUMN width TO breadth');
+  await expect(db.schemas.forUser(user).media.addMediaItem(user, file(2))).rejects.toMatchObject({ code: '42703' });
+});
