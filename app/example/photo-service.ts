@@ -126,6 +126,15 @@ export class PhotoService {
     });
     return await this.#repositories.generation.getGenerationJob(jobId);
   }
+
+  async videos(projectId: string): Promise<GenerationJob[]> {
+    return await this.#repositories.generation.getProjectJobs(projectId);
+  }
+
+  /** With its file, if there is one by now. */
+  async discardVideo(jobId: string): Promise<boolean> {
+    return await this.#repositories.generation.deleteGenerationJob(jobId);
+  }
 }
 
 function fileOf({ name, bytes }: Upload) {
