@@ -74,14 +74,44 @@ function questions(refused: Refused): Asked[] {
   return asked;
 }
 
+/** The same repositories; notes which of their methods are called, as `media.addPhoto`. */
+function noting<T extends Repositories>(repositories: T, called: Set<string>): T {
+  const proxied = Object.entries(repositories).map(([name, repository]: [string, object]) => [
+    name,
+    new Proxy(repository, {
+      get(target, method) {
+        called.add(`${name}.${String(method)}`);
+        return Reflect.get(target, method);
+      },
+    }),
+  ]);
+  return Object.fromEntries(proxied) as T;
+}
+
+/** Every method that there is, of those that read or of those that write. */
+function methodsOf(repositories: Repositories, kind: 'reads' | 'writes'): string[] {
+  const all = Object.entries(repositories).flatMap(([name, repository]: [string, object]) =>
+    Object.keys(repository).map((method) => `${name}.${method}`),
+  );
+  return all.filter((method) => /\.(get|check)/.test(method) === (kind === 'reads')).sort();
+}
+
 async function world() {
   const database = await testDatabase({ template: photomemory });
   const { pool } = database;
   const sql = sqlOnPool(pool);
+  const normalized = normalizedRepositories(sql);
+  const called = { legacy: new Set<string>(), normalized: new Set<string>() };
   return {
     pool,
-    legacy: legacyRepositories(sql),
-    normalized: normalizedRepositories(sql),
+    legacy: noting(legacyRepositories(sql), called.legacy),
+    normalized: noting(normalized, called.normalized),
+    /** That no method was left out, on either side. */
+    expectAllCalled(kind: 'reads' | 'writes') {
+      const methods = methodsOf(normalized, kind);
+      expect([...called.legacy].filter((method) => methods.includes(method)).sort()).toEqual(methods);
+      expect([...called.normalized].filter((method) => methods.includes(method)).sort()).toEqual(methods);
+    },
     /** Writes a state and derives the normalized tables from it. */
     async fill(state: string) {
       await pool.query(state);
@@ -97,10 +127,13 @@ const filesRefused = (refused: Refused) =>
     .flatMap(every)
     .some((file) => refused.has('media_files', file) || refused.has('generation_jobs', file));
 
-test('every read has one answer on both sides, whatever the legacy rows hold', { timeout: 300_000 }, async () => {
+/** How many states; more: LOCKSTEP_TEST_RUNS. */
+const states = (usual: number) => Number(process.env.LOCKSTEP_TEST_RUNS ?? usual);
+
+test('every read has one answer on both sides, whatever the legacy rows hold', { timeout: 900_000 }, async () => {
   await using db = await world();
   let [compared, found, refusals] = [0, 0, 0];
-  for (let seed = 1; seed <= 30; seed += 1) {
+  for (let seed = 1; seed <= states(30); seed += 1) {
     const refused = await db.fill(randomState(randomFrom(seed)));
     if (filesRefused(refused)) refusals += 1;
     for (const [name, ask] of questions(refused)) {
@@ -110,6 +143,7 @@ test('every read has one answer on both sides, whatever the legacy rows hold', {
       if (legacy !== null && !isDeepStrictEqual(legacy, []) && legacy !== false) found += 1;
     }
   }
+  db.expectAllCalled('reads');
   // Not an agreement about nothing.
   expect(compared).toBeGreaterThan(900);
   expect(found).toBeGreaterThan(250);
@@ -211,12 +245,12 @@ function withoutNow(value: unknown): unknown {
 }
 
 test('every write has one outcome on both sides: the same answer, and the same reads after it', {
-  timeout: 300_000,
+  timeout: 900_000,
 }, async () => {
   await using db = await world();
   const done = new Map<string, number>();
   const differences: string[] = [];
-  for (let seed = 1; seed <= 48; seed += 1) {
+  for (let seed = 1; seed <= states(96); seed += 1) {
     const random = randomFrom(seed * 7919);
     const refused = await db.fill(randomState(random, 'clean'));
     // What is refused before the write is not there to be written to.
@@ -236,7 +270,11 @@ test('every write has one outcome on both sides: the same answer, and the same r
     }
   }
   expect(differences).toEqual([]);
-  expect(done.size).toBeGreaterThanOrEqual(11);
+  db.expectAllCalled('writes');
+  // Each of them has had something to write, several times.
+  for (const method of methodsOf(db.normalized, 'writes')) {
+    expect(done.get(method.split('.')[1] ?? '') ?? 0, method).toBeGreaterThanOrEqual(2);
+  }
 });
 
 /** Ties and gaps make other numbers of the same order. */
