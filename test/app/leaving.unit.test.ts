@@ -16,7 +16,9 @@ test('what is left of the application’s side after the migration needs nothing
   expect(gone).toContain('app/legacy');
   const files = (await readdir(new URL('app', root), { recursive: true })).filter((name) => name.endsWith('.ts'));
   const isGone = (path: string) => gone.some((one) => path === one || path.startsWith(`${one}/`));
-  const left = files.map((name) => join('app', name)).filter((path) => !isGone(path) && !path.startsWith('app/example/'));
+  const left = files
+    .map((name) => join('app', name))
+    .filter((path) => !isGone(path) && !path.startsWith('app/example/'));
   expect(left).toContain('app/normalized/repositories.ts');
   for (const path of left) {
     const text = await readFile(new URL(path, root), 'utf8');
