@@ -1,7 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { type BuildAppOptions, buildApp } from 'fauxqs';
+import { deliverAsSqs, type FifoQueue } from './fifo.ts';
 
 type Stores = NonNullable<BuildAppOptions['stores']>;
+type Queue = ReturnType<Stores['sqsStore']['createQueue']>;
 
 /** What the emulator keeps its queues in, when it keeps them; see fauxqs's persistence.js. */
 interface Persistence {
@@ -27,6 +29,12 @@ export async function startEmulator(port: number, dataDirectory?: string): Promi
     s3Store: await construct('./s3/s3Store.js', 'S3Store'),
   };
   const persistence = dataDirectory === undefined ? undefined : await persist(stores, dataDirectory);
+  const { sqsStore } = stores;
+  for (const queue of sqsStore.allQueues()) faithful(queue);
+  const create = sqsStore.createQueue.bind(sqsStore);
+  Object.assign(sqsStore, {
+    createQueue: (...parameters: Parameters<typeof create>) => faithful(create(...parameters)),
+  });
   const app = buildApp({ logger: false, stores });
   if (persistence) app.addHook('onClose', () => persistence.close());
   try {
@@ -36,6 +44,12 @@ export async function startEmulator(port: number, dataDirectory?: string): Promi
     await app.close();
     throw error;
   }
+}
+
+function faithful(queue: Queue): Queue {
+  // Private parts, which its types hide.
+  if (queue.isFifo()) deliverAsSqs(queue as unknown as FifoQueue);
+  return queue;
 }
 
 async function construct<T>(file: string, name: string, ...parameters: unknown[]): Promise<T> {
