@@ -1,9 +1,11 @@
 import type pg from 'pg';
+import { orRefused } from '../apply/narrow.ts';
 import type { Failpoints } from '../failpoint.ts';
 import { targetLock } from '../locks.ts';
-import { type MergeResult, mergeExtent, mergeScopes } from '../merge/merge.ts';
-import { extentOfRange } from '../merge/predicate.ts';
+import { emptyResult, type MergeResult, mergeExtent, mergeScopes } from '../merge/merge.ts';
+import { type Extent, extentOfRange } from '../merge/predicate.ts';
 import { type ScopeRef, scopeIdentity, targetNamed } from '../merge/scopes.ts';
+import { fillSql } from '../merge/statements.ts';
 import { beginMerge, passFence, withConnection } from '../merge/transaction.ts';
 import type { DirectionName } from '../migration/contract.ts';
 import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
@@ -27,7 +29,13 @@ export interface Chunk {
 
 export type ChunkOutcome =
   | { readonly kind: 'fenced' | 'paused' | 'finished' | 'gone' }
-  | { readonly kind: 'merged'; readonly chunk: Chunk; readonly result: MergeResult }
+  | {
+      readonly kind: 'merged';
+      readonly chunk: Chunk;
+      readonly result: MergeResult;
+      /** The target was empty there, and yet refused some of its rows. */
+      readonly fillRefused: boolean;
+    }
   /** The chunk holds rows that the target refuses; nothing was written, and the cursor stays. */
   | { readonly kind: 'refused'; readonly chunk: Chunk; readonly error: Error };
 
@@ -112,13 +120,37 @@ function addResult(sum: MergeResult, more: MergeResult): void {
 }
 
 /**
- * Merges the next chunk of a run, of about as many scopes as `chunkScopes` says for its target, under its target's exclusive lock, and records its cursor in the same transaction.
+ * A range in which the target holds nothing is written by a plain INSERT: there is nothing to compare, and whether parents
+ * are there the foreign keys say at half the cost. 'occupied': there is something, or nothing to write; 'refused': a row
+ * cannot be written as it is. In both cases nothing has been, and `mergeExtent` finds out which.
+ */
+async function fill(
+  client: pg.ClientBase,
+  target: LoadedTarget,
+  extent: Extent,
+): Promise<MergeResult | 'occupied' | 'refused'> {
+  const query = { text: fillSql(target, extent), values: [...extent.parameters] };
+  const outcome = await orRefused(client, async () => (await client.query(query)).rowCount ?? 0);
+  if ('refused' in outcome) return 'refused';
+  return outcome.value === 0 ? 'occupied' : { ...emptyResult(), inserted: outcome.value };
+}
+
+/** How a chunk is to be merged, by target. */
+export interface ChunkPace {
+  /** About how many scopes. */
+  readonly scopes: (target: string) => number;
+  /** Whether to try a plain INSERT first. */
+  readonly mayFill: (target: string) => boolean;
+}
+
+/**
+ * Merges the next chunk of a run under its target's exclusive lock, and records its cursor in the same transaction.
  * Two workers on one run take turns.
  */
 export async function mergeNextChunk(
   context: ChunkContext,
   runId: string,
-  chunkScopes: (target: string) => number,
+  pace: ChunkPace,
 ): Promise<ChunkOutcome & { pass: 'merge' | 'delete' }> {
   const { loaded, failpoints } = context;
   let chunk: Chunk | undefined;
@@ -139,10 +171,15 @@ export async function mergeNextChunk(
       const target = targetNamed(loaded, position.target);
       const active = await passFence(client, loaded.name, [targetLock(loaded.name, target.name)]);
       if (!active) return end('fenced');
-      chunk = await nextChunk(client, target, position.cursor, chunkScopes(target.name));
+      chunk = await nextChunk(client, target, position.cursor, pace.scopes(target.name));
       const extent = extentOfRange(target, chunk.after, chunk.upTo);
       const mayLeaveDoomed = (error: unknown) => pass === 'merge' && sqlState(error) === '23503';
-      const { leftDoomed, ...result } = await mergeExtent(client, loaded, target, extent, mayLeaveDoomed);
+      const tries = pass === 'merge' && target.writes === 'rows' && pace.mayFill(target.name);
+      const filled = tries ? await fill(client, target, extent) : 'occupied';
+      const { leftDoomed, ...result } =
+        typeof filled === 'object'
+          ? { ...filled, leftDoomed: false }
+          : await mergeExtent(client, loaded, target, extent, mayLeaveDoomed);
       // Rows that the target holds under a scope outside the chunk: the lock covers all scopes, so both are merged now.
       if (result.strays.length > 0) addResult(result, await mergeScopes(client, loaded, result.strays));
       await client.query('SET CONSTRAINTS ALL IMMEDIATE');
@@ -161,7 +198,7 @@ export async function mergeNextChunk(
       await failpoints('backfill.before-commit');
       await client.query('COMMIT');
       await failpoints('backfill.committed');
-      return { kind: 'merged' as const, chunk, result, pass };
+      return { kind: 'merged' as const, chunk, result, fillRefused: filled === 'refused', pass };
     });
   } catch (error) {
     if (chunk && /^2[23]/.test(sqlState(error) ?? '')) return { kind: 'refused', chunk, error: error as Error, pass };

@@ -59,7 +59,7 @@ export async function runBackfill(options: BackfillOptions): Promise<BackfillOut
     clock: options.clock ?? systemClock,
   };
   const { clock } = context;
-  const pace: Pace = { scopes: new Map(), lastMs: 0 };
+  const pace: Pace = { scopes: new Map(), careful: new Set(), lastMs: 0 };
   let repetition = 0;
   while (clock.nowMs() < options.deadlineMs && !options.signal?.aborted) {
     try {
@@ -81,6 +81,8 @@ export async function runBackfill(options: BackfillOptions): Promise<BackfillOut
 interface Pace {
   /** Scopes of the next chunk, by target. */
   readonly scopes: Map<string, number>;
+  /** Targets whose data is not such that a whole chunk can simply be inserted. */
+  readonly careful: Set<string>;
   lastMs: number;
 }
 
@@ -91,11 +93,15 @@ async function oneChunk(
   pace: Pace,
 ): Promise<BackfillOutcome | undefined> {
   const startedMs = context.clock.nowMs();
-  const outcome = await mergeNextChunk(context, runId, (target) => pace.scopes.get(target) ?? firstChunkScopes);
+  const outcome = await mergeNextChunk(context, runId, {
+    scopes: (target) => pace.scopes.get(target) ?? firstChunkScopes,
+    mayFill: (target) => !pace.careful.has(target),
+  });
   pace.lastMs = context.clock.nowMs() - startedMs;
   switch (outcome.kind) {
     case 'merged': {
       const { inserted, updated, deleted } = outcome.result;
+      if (outcome.fillRefused) pace.careful.add(outcome.chunk.target.name);
       pace.scopes.set(outcome.chunk.target.name, nextChunkScopes(outcome.chunk.scopes, pace.lastMs));
       context.telemetry.measure('backfill_rows_written', inserted + updated + deleted);
       return undefined;

@@ -177,6 +177,15 @@ SELECT (SELECT count(*) FROM inserted)::text AS inserted,
        ${deletes ? `(SELECT json_agg(${textArray('t', target.key)}) ${unexpected} ${careful ? `AND NOT ${elsewhere}` : ''})` : 'NULL::json'} AS doomed`;
 }
 
+/** Writes what the view says of an extent of which the target holds nothing; writes nothing when it holds anything. */
+export function fillSql(target: LoadedTarget, extent: Extent): string {
+  const table = quoteRelation(target.relation);
+  const names = target.columns.map((column) => column.name);
+  return `INSERT INTO ${table} (${names.map(quote).join(', ')})
+SELECT ${columnList('v', names)} FROM ${quoteRelation(target.view)} v
+WHERE ${extent.where('v')} AND NOT EXISTS (SELECT FROM ${table} t WHERE ${extent.where('t')})`;
+}
+
 /**
  * Whether a merge of a shared table would write anything. Asked first, a merge that has nothing to write takes no lock
  * that a lock against writers would stop: so a table that a direction both reads and writes can be locked at a change of

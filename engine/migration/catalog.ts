@@ -74,6 +74,8 @@ const foreignKeysSql = `
   JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_class pc ON pc.oid = f.confrelid JOIN pg_namespace pn ON pn.oid = pc.relnamespace
   WHERE f.contype = 'f' AND f.conparentid = 0 AND n.nspname = $1 AND c.relname = $2
+    -- One that is not enforced (18 and later) keeps no row away.
+    AND coalesce((to_jsonb(f) ->> 'conenforced')::boolean, true)
   ORDER BY f.conname`;
 
 /** The foreign keys that a table holds towards others. */

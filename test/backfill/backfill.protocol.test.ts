@@ -92,6 +92,23 @@ test('a backfill makes every target what its view says, and quarantines what can
   expect(progress.every(({ targetFinishedAt }) => targetFinishedAt !== null)).toBe(true);
 });
 
+test('a row that the view lacks goes, also where the target holds nothing else', async () => {
+  await using database = await world();
+  const { pool, loaded } = database;
+  // With a row that is refused the chunk would not be written by a plain INSERT.
+  await pool.query('DELETE FROM photos WHERE length(original_filename) > 255');
+  const [target] = loaded.targets.filter(({ name }) => name === 'media_files');
+  const names = (target?.columns ?? [])
+    .map(({ name }) => `"${name}"`)
+    .filter((name) => name !== '"id"' && name !== '"file_key"');
+  await pool.query(
+    `INSERT INTO media_files (id, file_key, ${names.join(', ')})
+     SELECT md5('nobody')::uuid, 'nobody', ${names.join(', ')} FROM lockstep_forward.media_files ORDER BY id LIMIT 1`,
+  );
+  expect(await run(pool, loaded, await request(pool, loaded))).toBe('finished');
+  expect(await differences(pool, loaded)).toEqual(none);
+});
+
 test('killed at any chunk, it goes on where it was', async () => {
   await using w = await world();
   const id = await request(w.pool, w.loaded);
