@@ -96,6 +96,11 @@ export class Fold {
     return this.#keys > 0 || this.#truncated.size > 0 || this.#lastCommit !== undefined;
   }
 
+  /** Whether what was read last is the end of a transaction. */
+  get betweenTransactions(): boolean {
+    return this.#transaction === undefined;
+  }
+
   /** Whether taking would move the position or send something. */
   get moved(): boolean {
     return this.worthTaking || this.#position !== undefined;

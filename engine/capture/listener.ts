@@ -147,8 +147,10 @@ function readerInto(fold: Fold, publication: string, { limits, bell }: Run): Str
   return {
     onData(payload) {
       fold.add(decode(payload));
-      if (fold.worthTaking) bell.ring();
-      return fold.keys < limits.keysPerRound && fold.characters < limits.charactersPerRound;
+      const full = fold.keys >= limits.keysPerRound || fold.characters >= limits.charactersPerRound;
+      // The rest of a transaction comes at once: it goes in as few rounds as hold it.
+      if (full || (fold.betweenTransactions && fold.worthTaking)) bell.ring();
+      return !full;
     },
     // No bell: an idle slot moves on with the clock, or each confirmation would call forth the next keepalive.
     onKeepalive: (walEnd) => fold.reach(walEnd),
