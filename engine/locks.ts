@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { DirectionName } from './migration/contract.ts';
 
 /**
@@ -10,10 +10,7 @@ export type LockKey = bigint;
 
 function lockKey(...parts: readonly string[]): LockKey {
   // NUL cannot occur in PostgreSQL text, so two lists of parts never run together to the same name.
-  return createHash('md5')
-    .update(`lockstep\0${parts.join('\0')}`)
-    .digest()
-    .readBigInt64BE(0);
+  return hash('md5', `lockstep\0${parts.join('\0')}`, 'buffer').readBigInt64BE(0);
 }
 
 /** Held by whoever applies the numbered SQL files. */

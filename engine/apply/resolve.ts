@@ -17,13 +17,28 @@ export function resolveSql(loaded: LoadedDirection, source: LoadedSource): strin
     if (query === undefined) return [];
     const scope = target.scope.map((column) => `s.${quote(column)}`);
     return [
+      // Distinct before they are text: comparing that costs more than finding the scopes.
       `SELECT ${target.ordinal} AS target, ARRAY[${scope.map((column) => `${column}::text`).join(', ')}] AS scope
-       FROM (${query}) AS s (${target.scope.map(quote).join(', ')})
+       FROM (SELECT DISTINCT * FROM (${query}) AS found (${target.scope.map(quote).join(', ')})) AS s
        WHERE ${scope.map((column) => `${column} IS NOT NULL`).join(' AND ')}`,
     ];
   });
   if (branches.length === 0) return undefined;
-  return `WITH changed (${columns}) AS (SELECT * FROM unnest(${arrays}))\n${branches.join('\nUNION\n')}`;
+  return `WITH changed (${columns}) AS (SELECT * FROM unnest(${arrays}))\n${branches.join('\nUNION ALL\n')}`;
+}
+
+const kept = new WeakMap<LoadedDirection, Map<LoadedSource, ReturnType<typeof prepared> | undefined>>();
+
+/** `resolveSql`, all scopes of a target in one row; built once. */
+function resolveStatement(loaded: LoadedDirection, source: LoadedSource): ReturnType<typeof prepared> | undefined {
+  const known = kept.get(loaded) ?? new Map<LoadedSource, ReturnType<typeof prepared> | undefined>();
+  kept.set(loaded, known);
+  if (!known.has(source)) {
+    const text = resolveSql(loaded, source);
+    const grouped = `SELECT target, json_agg(scope) AS scopes FROM (${text}) r GROUP BY target`;
+    known.set(source, text === undefined ? undefined : prepared(grouped));
+  }
+  return known.get(source);
 }
 
 /**
@@ -38,13 +53,13 @@ export async function resolveScopes(
   const found: ScopeRef[] = [];
   const byOrdinal = new Map(loaded.targets.map((target) => [target.ordinal, target]));
   for (const [source, rows] of rowsBySource) {
-    const text = resolveSql(loaded, source);
-    if (text === undefined) continue;
+    const statement = resolveStatement(loaded, source);
+    if (!statement) continue;
     const arrays = source.types.map((_, column) => rows.map((row) => row[column] ?? null));
-    const result = await client.query<{ target: number; scope: string[] }>({ ...prepared(text), values: arrays });
-    for (const { target, scope } of result.rows) {
+    const result = await client.query<{ target: number; scopes: string[][] }>({ ...statement, values: arrays });
+    for (const { target, scopes } of result.rows) {
       const loadedTarget = byOrdinal.get(target);
-      if (loadedTarget) found.push({ target: loadedTarget, scope });
+      if (loadedTarget) for (const scope of scopes) found.push({ target: loadedTarget, scope });
     }
   }
   return distinctScopes(found);

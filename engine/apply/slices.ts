@@ -38,14 +38,14 @@ export function sliceRows(loaded: LoadedDirection, messages: readonly ChangesMes
   };
   const sources = new Map(loaded.sources.map((source) => [source.name, source]));
   for (const [source, byKey] of collectRows(sources, messages)) {
-    for (const route of byRouting([...byKey.values()], source)) {
+    for (const route of byRouting(byKey.values(), source)) {
       if (count + sizeOf(route) > rowsPerSlice) cut();
       for (const rows of route) {
-        if (count + rows.size > rowsPerSlice) cut();
+        if (count + rows.length > rowsPerSlice) cut();
         const list = current.get(source) ?? [];
-        list.push(...rows.values());
+        list.push(...rows);
         current.set(source, list);
-        count += rows.size;
+        count += rows.length;
       }
     }
   }
@@ -53,37 +53,36 @@ export function sliceRows(loaded: LoadedDirection, messages: readonly ChangesMes
   return slices;
 }
 
-type RowsOfKey = Map<string, ChangedRow>;
+/** Different rows of one key: nearly always one, and more when its routing values changed. */
+type RowsOfKey = ChangedRow[];
 
 function sizeOf(route: readonly RowsOfKey[]): number {
-  return route.reduce((sum, rows) => sum + rows.size, 0);
+  return route.reduce((sum, rows) => sum + rows.length, 0);
 }
 
 /** The keys whose first row carries the same routing values, together. */
-function byRouting(keys: readonly RowsOfKey[], source: LoadedSource): Iterable<readonly RowsOfKey[]> {
-  const routeOf = ([first = []]: Iterable<ChangedRow>) => first.slice(source.key.length).join('\0');
-  return source.routing.length === 0
-    ? keys.map((rows) => [rows])
-    : Map.groupBy(keys, (rows) => routeOf(rows.values())).values();
+function byRouting(keys: Iterable<RowsOfKey>, source: LoadedSource): Iterable<readonly RowsOfKey[]> {
+  if (source.routing.length === 0) return Array.from(keys, (rows) => [rows]);
+  return Map.groupBy(keys, ([first = []]) => first.slice(source.key.length).join('\0')).values();
 }
 
 /** By source and by key, the different rows. */
 function collectRows(
   sources: ReadonlyMap<string, LoadedSource>,
   messages: readonly ChangesMessage[],
-): Map<LoadedSource, Map<string, Map<string, ChangedRow>>> {
-  const collected = new Map<LoadedSource, Map<string, Map<string, ChangedRow>>>();
+): Map<LoadedSource, Map<string, RowsOfKey>> {
+  const collected = new Map<LoadedSource, Map<string, RowsOfKey>>();
   for (const message of messages) {
     for (const [name, rows] of Object.entries(message.rows)) {
       const source = sources.get(name);
       if (!source) throw new RangeError(`no source "${name}"`);
-      const byKey = collected.get(source) ?? new Map<string, Map<string, ChangedRow>>();
+      const byKey = collected.get(source) ?? new Map<string, RowsOfKey>();
       collected.set(source, byKey);
       for (const row of rows) {
-        const key = JSON.stringify(row.slice(0, source.key.length));
+        const key = keyIdentity(row.slice(0, source.key.length));
         const same = byKey.get(key);
-        if (same) same.set(JSON.stringify(row), row);
-        else byKey.set(key, new Map([[JSON.stringify(row), row]]));
+        if (!same) byKey.set(key, [row]);
+        else if (!same.some((other) => row.every((value, column) => value === other[column]))) same.push(row);
       }
     }
   }

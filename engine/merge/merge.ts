@@ -40,6 +40,20 @@ interface Doomed {
   keys: string[][];
 }
 
+/** What is the same for a target each time is built once: statements over scopes, by the function that builds them. */
+const kept = new WeakMap<LoadedTarget, Map<BuildSql, ReturnType<typeof prepared>>>();
+type BuildSql = (target: LoadedTarget, extent: Extent) => string;
+
+function statement(build: BuildSql, target: LoadedTarget, extent: Extent): { text: string; name?: string } {
+  // A range is large enough to be planned for what it is.
+  if (extent.shape !== 'scopes') return { text: build(target, extent) };
+  const ofTarget = kept.get(target) ?? new Map<BuildSql, ReturnType<typeof prepared>>();
+  kept.set(target, ofTarget);
+  const known = ofTarget.get(build) ?? prepared(build(target, extent));
+  ofTarget.set(build, known);
+  return known;
+}
+
 async function upsert(
   client: pg.ClientBase,
   loaded: LoadedDirection,
@@ -47,14 +61,12 @@ async function upsert(
   extent: Extent,
   result: MergeResult,
 ): Promise<string[][]> {
-  // A range is large enough to be planned for what it is.
-  const asQuery = (text: string) => (extent.shape === 'scopes' ? prepared(text) : { text });
   if (target.writes === 'columns') {
-    const query = asQuery(anyDifferenceSql(target, extent));
+    const query = statement(anyDifferenceSql, target, extent);
     const { rows } = await client.query<{ differs: boolean }>({ ...query, values: [...extent.parameters] });
     if (rows[0]?.differs === false) return [];
   }
-  const query = asQuery(mergeSql(target, extent));
+  const query = statement(mergeSql, target, extent);
   const { rows } = await client.query<MergeRow>({ ...query, values: [...extent.parameters] });
   const row = rows[0];
   if (!row) throw new Error(`merge of ${target.name} answered nothing`);

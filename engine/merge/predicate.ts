@@ -8,6 +8,8 @@ export interface Extent {
   readonly parameters: readonly unknown[];
   /** Names the shape of `where`, for prepared statements. */
   readonly shape: string;
+  /** The scopes as a relation, when they are named one by one. */
+  readonly list?: string;
 }
 
 /** Exactly these scopes, each as the text of its columns. */
@@ -24,6 +26,7 @@ export function extentOfScopes(target: LoadedTarget, scopes: readonly (readonly 
         : `${each(alias)} AND (${columnList(alias, target.scope)}) IN (SELECT * FROM unnest(${placeholders.join(', ')}))`,
     parameters: arrays,
     shape: 'scopes',
+    list: `unnest(${placeholders.join(', ')})`,
   };
 }
 

@@ -44,6 +44,20 @@ function presentRow(table: string, sameKey: string, extent: Extent): string {
     : `LEFT JOIN ${table} t ON ${sameKey}`;
 }
 
+/**
+ * The rows, as `t`, that the target holds within the extent and the view lacks. Where a scope is one row, only those scopes
+ * are looked up that the view does not have.
+ */
+function unexpectedRows(target: LoadedTarget, extent: Extent): string {
+  const table = quoteRelation(target.relation);
+  if (!target.scopeIsKey || extent.list === undefined)
+    return `FROM ${table} t WHERE ${extent.where('t')} AND NOT EXISTS (SELECT FROM expected e WHERE ${equalColumns('t', 'e', target.key)})`;
+  const names = target.scope.map(quote).join(', ');
+  return `FROM (SELECT s.* FROM ${extent.list} AS s (${names})
+         WHERE NOT EXISTS (SELECT FROM expected e WHERE ${equalColumns('e', 's', target.scope)})) s
+       CROSS JOIN LATERAL (SELECT t.* FROM ${table} t WHERE ${equalColumns('t', 's', target.scope)} OFFSET 0) t`;
+}
+
 const parentFlag = (index: number) => `lockstep_parent_${index}`;
 
 /** What `mergeSql` answers, in one row. Scopes and keys are lists of text. */
@@ -88,7 +102,7 @@ export function mergeSql(target: LoadedTarget, extent: Extent): string {
   // A doomed row that is referenced may only have moved to a scope outside the extent; deleting it would take its
   // children along, and no one would derive them again.
   const careful = movable && target.referenced;
-  const unexpected = `FROM ${table} t WHERE ${extent.where('t')} AND NOT EXISTS (SELECT FROM expected e WHERE ${sameKey})`;
+  const unexpected = unexpectedRows(target, extent);
   const elsewhere = `EXISTS (SELECT FROM ${quoteRelation(target.view)} v WHERE ${equalColumns('v', 't', target.key)})`;
   return `
 WITH expected AS MATERIALIZED (

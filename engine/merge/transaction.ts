@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type pg from 'pg';
 import { directionLock, type LockKey } from '../locks.ts';
 import type { DirectionName } from '../migration/contract.ts';
@@ -64,7 +64,7 @@ export async function passFence(
 
 /** A statement that each connection plans once; the server knows it by a name made of its text. */
 export function prepared(text: string): { name: string; text: string } {
-  return { name: `lockstep_${createHash('md5').update(text).digest('hex').slice(0, 16)}`, text };
+  return { name: `lockstep_${hash('md5', text).slice(0, 16)}`, text };
 }
 
 /** Takes exclusive locks in the order given. */
