@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { createApplier } from '../../engine/apply/applier.ts';
+import { limitsWithinBudget } from '../../engine/apply/limits.ts';
 import { type LoadedDirection, loadDirection } from '../../engine/migration/load.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { startPostgres } from '../../infra/local/postgres.ts';
@@ -137,7 +138,8 @@ async function merge(pool: pg.Pool, loaded: LoadedDirection, photos: readonly Ph
   await prepare(pool);
   const parcels = packAll('photos', photos, keysPerRound);
   await enterAll(pool, parcels);
-  const applier = createApplier({ pool, loaded, telemetry: silent });
+  const limits = await limitsWithinBudget(pool, concurrency);
+  const applier = createApplier({ pool, loaded, telemetry: silent, limits });
   const ms = await timed(() => applyAll(applier, parcels, concurrency));
   const { rows } = await pool.query<{ written: number }>(
     'SELECT ((SELECT count(*) FROM media_files) + (SELECT count(*) FROM project_media))::int AS written',

@@ -4,13 +4,14 @@ import type { Failpoints } from '../failpoint.ts';
 import { strikeOut } from '../ledger/strike.ts';
 import { inLockOrder, targetLock } from '../locks.ts';
 import type { MergeResult } from '../merge/merge.ts';
-import { scopeLocks } from '../merge/scopes.ts';
-import { beginMerge, passFence, takeLocks, withConnection } from '../merge/transaction.ts';
+import { type ScopeRef, scopeLocks } from '../merge/scopes.ts';
+import { beginFenced, connectionLost, takeLocks, withConnection } from '../merge/transaction.ts';
 import type { LoadedDirection } from '../migration/load.ts';
 import { putIntoQuarantine, releaseFromQuarantine } from '../quarantine/quarantine.ts';
+import { remedyFor } from '../sqlstate.ts';
 import type { Batch } from './batch.ts';
 import type { ApplyLimits } from './limits.ts';
-import { mergeNarrowing, orRefused } from './narrow.ts';
+import { mergeNarrowing, savepoint } from './narrow.ts';
 import { remaining } from './remaining.ts';
 import { resolveScopes } from './resolve.ts';
 import { handledKeys, rowLocks, type Slice } from './slices.ts';
@@ -60,8 +61,8 @@ export async function attempt(
     // A retry or a repair cannot count on being repeated, so nobody else may merge these targets meanwhile.
     const shared = slice.rows.size > 0 || context.resumes === true;
     const targetLocks = inLockOrder(targetsOf(loaded, slice, batch).map((target) => targetLock(loaded.name, target)));
-    await beginMerge(client, loaded.name, shared ? { shared: targetLocks } : { exclusive: targetLocks });
-    const active = await passFence(client, loaded.name, rowLocks(loaded, slice));
+    const tables = shared ? { shared: targetLocks } : { exclusive: targetLocks };
+    const active = await beginFenced(client, loaded.name, tables, rowLocks(loaded, slice));
     if (!active) {
       await client.query('ROLLBACK');
       return { kind: 'fenced' };
@@ -69,19 +70,16 @@ export async function attempt(
 
     let all = batch.scopes;
     if (!all) {
-      const resolved = await orRefused(client, () => resolveScopes(client, loaded, slice.rows));
-      if ('refused' in resolved) {
-        await client.query('ROLLBACK');
-        return { kind: 'unreadable', error: resolved.refused };
-      }
-      all = resolved.value;
+      const resolved = await orUnreadable(client, () => resolveScopes(client, loaded, slice.rows));
+      if ('kind' in resolved) return resolved;
+      all = resolved.scopes;
     }
     await failpoints('apply.scopes-resolved');
     // Scopes that were put together because they hang together are not cut apart again.
     const size = batch.extensions > 0 ? all.length : limits.scopesPerTransaction;
     const scopes = all.slice(0, size);
     const rest = all.slice(size);
-    await takeLocks(client, inLockOrder(scopeLocks(loaded.name, scopes)));
+    await takeLocks(client, inLockOrder(scopeLocks(loaded.name, scopes)), savepoint);
     await failpoints('apply.scopes-locked');
 
     const narrowed = await mergeNarrowing(client, loaded, scopes, batch.extensions, context.clock);
@@ -107,6 +105,20 @@ export async function attempt(
       lagsMs,
     };
   });
+}
+
+/** No savepoint: when a key is not of its type, nothing of the transaction is of use. */
+async function orUnreadable(
+  client: pg.ClientBase,
+  resolve: () => Promise<ScopeRef[]>,
+): Promise<{ readonly scopes: ScopeRef[] } | { readonly kind: 'unreadable'; readonly error: Error }> {
+  try {
+    return { scopes: await resolve() };
+  } catch (error) {
+    if (remedyFor(error, connectionLost(client)) !== 'data') throw error;
+    await client.query('ROLLBACK');
+    return { kind: 'unreadable', error: error as Error };
+  }
 }
 
 /** Names of the targets that a batch may write: those of its scopes, or all that read a source of its rows. */

@@ -9,6 +9,8 @@ export interface ApplyLimits {
 }
 
 export const defaultLimits: ApplyLimits = { rowsPerTransaction: 250, scopesPerTransaction: 500 };
+/** Where the server's lock table has room for it: fewer commits and round trips for the same rows. */
+const roomyLimits: ApplyLimits = { rowsPerTransaction: 500, scopesPerTransaction: 1_000 };
 
 /** Fence, targets, tables and their indexes that a merge locks beside rows and scopes. */
 const otherLocksPerTransaction = 100;
@@ -28,15 +30,11 @@ export function lockBudget(
 }
 
 /**
- * Checks at start that so many concurrent merges fit the server's lock table.
+ * The largest limits at which so many concurrent merges fit the server's lock table; asked at start.
  *
  * @throws LockstepError LS_LOCK_BUDGET with the figures and the setting to change.
  */
-export async function checkLockBudget(
-  db: Pick<pg.Pool, 'query'>,
-  concurrency: number,
-  limits: ApplyLimits = defaultLimits,
-): Promise<void> {
+export async function limitsWithinBudget(db: Pick<pg.Pool, 'query'>, concurrency: number): Promise<ApplyLimits> {
   const { rows } = await db.query<{ locks: number; connections: number; prepared: number }>(
     `SELECT current_setting('max_locks_per_transaction')::int AS locks, current_setting('max_connections')::int AS connections,
             current_setting('max_prepared_transactions')::int AS prepared`,
@@ -46,8 +44,9 @@ export async function checkLockBudget(
     maxConnections: rows[0]?.connections ?? 0,
     maxPreparedTransactions: rows[0]?.prepared ?? 0,
   };
-  const { capacity, needed, fits } = lockBudget(server, concurrency, limits);
-  if (fits) return;
+  if (lockBudget(server, concurrency, roomyLimits).fits) return roomyLimits;
+  const { capacity, needed, fits } = lockBudget(server, concurrency, defaultLimits);
+  if (fits) return defaultLimits;
   throw new LockstepError(
     'LS_LOCK_BUDGET',
     `${concurrency} concurrent merges may take ${needed} locks, but the server's lock table holds ${capacity} (max_locks_per_transaction ${server.maxLocksPerTransaction} × max_connections ${server.maxConnections}), of which Lockstep uses at most ${ourShare * 100} %.`,

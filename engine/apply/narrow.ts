@@ -23,8 +23,11 @@ export interface Narrowed {
 /** A transaction that is looking for the rows at fault commits what it has after this, and another goes on. */
 const longestSearchMs = 300;
 
+/** Opens the savepoint in which `orRefused` works. */
+export const savepoint = 'SAVEPOINT lockstep_merge; SET CONSTRAINTS ALL DEFERRED';
+
 /**
- * Runs `work` inside a savepoint. When the server refuses its data, it is undone and the transaction (with its locks)
+ * Runs `work` inside a savepoint (`opened`: which is there already). When the server refuses its data, it is undone and the transaction (with its locks)
  * can go on.
  *
  * @throws every other error.
@@ -32,8 +35,9 @@ const longestSearchMs = 300;
 export async function orRefused<T>(
   client: pg.ClientBase,
   work: () => Promise<T>,
+  opened = false,
 ): Promise<{ readonly value: T } | { readonly refused: Error }> {
-  await client.query('SAVEPOINT lockstep_merge; SET CONSTRAINTS ALL DEFERRED');
+  if (!opened) await client.query(savepoint);
   try {
     const value = await work();
     // Constraints that were put off are checked here, where a violation can still be told from other failures.
@@ -47,7 +51,7 @@ export async function orRefused<T>(
 }
 
 /**
- * Merges scopes whose locks are held; when the server refuses them, halves them until the ones at fault stand alone.
+ * Merges scopes whose locks are held, in a savepoint that is open (`savepoint`); when the server refuses them, halves them until the ones at fault stand alone.
  * The rest is merged.
  */
 export async function mergeNarrowing(
@@ -64,12 +68,14 @@ export async function mergeNarrowing(
   const refusals = new Map<string, number>();
   const startedMs = clock.nowMs();
   const pieces: (readonly ScopeRef[])[] = [scopes];
+  let opened = true;
   for (let piece = pieces.shift(); piece; piece = pieces.shift()) {
     if (merged.length + quarantined.length > 0 && clock.nowMs() - startedMs > longestSearchMs) {
       return { result, merged, quarantined, extended, left: [piece, ...pieces].flat() };
     }
     const now = piece;
-    const outcome = await orRefused(client, () => mergeScopes(client, loaded, now));
+    const outcome = await orRefused(client, () => mergeScopes(client, loaded, now), opened);
+    opened = false;
     if ('value' in outcome) {
       add(result, outcome.value);
       merged.push(...piece);

@@ -20,17 +20,21 @@ export const lockTimeoutMs = 400;
  * it; constraints that can wait are checked when all is written; the fence and further locks taken; durable when it
  * commits, because the queue forgets the message then.
  */
-export async function beginMerge(
-  client: pg.ClientBase,
-  direction: DirectionName,
-  locks: { shared?: readonly LockKey[]; exclusive?: readonly LockKey[] },
-): Promise<void> {
+export async function beginMerge(client: pg.ClientBase, direction: DirectionName, locks: TableLocks): Promise<void> {
+  await client.query(beginSql(direction, locks));
+}
+
+interface TableLocks {
+  readonly shared?: readonly LockKey[];
+  readonly exclusive?: readonly LockKey[];
+}
+
+function beginSql(direction: DirectionName, locks: TableLocks): string {
   const shared = [directionLock(direction), ...(locks.shared ?? [])].map(
     (key) => `pg_advisory_xact_lock_shared(${key})`,
   );
   const exclusive = (locks.exclusive ?? []).map((key) => `pg_advisory_xact_lock(${key})`);
-  await client.query(
-    `BEGIN ISOLATION LEVEL READ COMMITTED;
+  return `BEGIN ISOLATION LEVEL READ COMMITTED;
      SET LOCAL lock_timeout = '${lockTimeoutMs}ms';
      SET LOCAL idle_in_transaction_session_timeout = '60s';
      SET LOCAL synchronous_commit = on;
@@ -40,13 +44,14 @@ export async function beginMerge(
      SET LOCAL plan_cache_mode = force_generic_plan;
      SET LOCAL work_mem = '32MB';
      SET CONSTRAINTS ALL DEFERRED;
-     SELECT ${[...shared, ...exclusive].join(', ')}`,
-  );
+     SELECT ${[...shared, ...exclusive].join(', ')}`;
 }
 
-const fenceSql = `
-  SELECT (SELECT phase FROM lockstep.phase) = $1 AS active,
-         (SELECT count(pg_advisory_xact_lock(k)) FROM unnest($2::bigint[]) AS k)::int AS locked`;
+const numbers = (locks: readonly LockKey[]) => `unnest('{${locks.join(',')}}'::bigint[]) AS k`;
+
+const fenceSql = (direction: DirectionName, locks: readonly LockKey[]) => `
+  SELECT (SELECT phase FROM lockstep.phase) = '${direction}' AS active,
+         (SELECT count(pg_advisory_xact_lock(k)) FROM ${numbers(locks)})::int AS locked`;
 
 /**
  * Reads the phase, under the fence's lock and therefore for certain, and takes further locks in the order given.
@@ -58,8 +63,23 @@ export async function passFence(
   direction: DirectionName,
   locks: readonly LockKey[],
 ): Promise<boolean> {
-  const { rows } = await client.query<{ active: boolean }>(fenceSql, [direction, locks.map(String)]);
+  const { rows } = await client.query<{ active: boolean }>(fenceSql(direction, locks));
   return rows[0]?.active === true;
+}
+
+/**
+ * `beginMerge` and `passFence` in one round trip. They stay two statements: the phase is read under the fence's lock.
+ */
+export async function beginFenced(
+  client: pg.ClientBase,
+  direction: DirectionName,
+  tables: TableLocks,
+  rows: readonly LockKey[],
+): Promise<boolean> {
+  const text = `${beginSql(direction, tables)};${fenceSql(direction, rows)}`;
+  // A text of several statements is answered with a list, which the typings leave out.
+  const results = (await client.query(text)) as unknown as pg.QueryResult<{ active: boolean }>[];
+  return results.at(-1)?.rows[0]?.active === true;
 }
 
 /** A statement that each connection plans once; the server knows it by a name made of its text. */
@@ -67,9 +87,9 @@ export function prepared(text: string): { name: string; text: string } {
   return { name: `lockstep_${hash('md5', text).slice(0, 16)}`, text };
 }
 
-/** Takes exclusive locks in the order given. */
-export async function takeLocks(client: pg.ClientBase, locks: readonly LockKey[]): Promise<void> {
-  await client.query('SELECT count(pg_advisory_xact_lock(k)) FROM unnest($1::bigint[]) AS k', [locks.map(String)]);
+/** Takes exclusive locks in the order given. `next`: statements to go with it. */
+export async function takeLocks(client: pg.ClientBase, locks: readonly LockKey[], next = ''): Promise<void> {
+  await client.query(`SELECT count(pg_advisory_xact_lock(k)) FROM ${numbers(locks)};${next}`);
 }
 
 /** Whether the connection can still be used; after a lost one every error means `retry`. */

@@ -1,7 +1,7 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import type pg from 'pg';
 import { type Applier, createApplier } from '../../engine/apply/applier.ts';
-import { checkLockBudget } from '../../engine/apply/limits.ts';
+import { limitsWithinBudget } from '../../engine/apply/limits.ts';
 import { LockstepError } from '../../engine/errors.ts';
 import type { Failpoints } from '../../engine/failpoint.ts';
 import type { DirectionName, Migration } from '../../engine/migration/contract.ts';
@@ -60,7 +60,7 @@ async function loadApplier(parts: ApplyParts, name: DirectionName): Promise<Appl
   const { pool, migration, telemetry, concurrency, failpoints } = parts;
   const direction = migration[name];
   if (!direction) throw new LockstepError('LS_MIGRATION_INVALID', `"${migration.name}" declares no ${name} direction.`);
-  await checkLockBudget(pool, concurrency);
+  const limits = await limitsWithinBudget(pool, concurrency);
   const loaded = await loadDirection(pool, name, direction);
-  return createApplier({ pool, loaded, telemetry, ...(failpoints && { failpoints }) });
+  return createApplier({ pool, loaded, telemetry, limits, ...(failpoints && { failpoints }) });
 }
