@@ -41,7 +41,7 @@ export type SwitchOutcome =
   | {
       readonly outcome: 'switched';
       readonly phase: DirectionName;
-      /** From the first lock asked for to the commit. */
+      /** The longest that a writer can have waited at a stretch: from the first lock asked for to the commit, or to the end of an attempt. */
       readonly pauseMs: number;
       /** Scopes that were compared while writers waited. */
       readonly scopesCompared: number;
@@ -61,6 +61,7 @@ export type SwitchOutcome =
   | {
       readonly outcome: 'aborted';
       readonly refusals: readonly Refusal[];
+      /** The longest that a writer can have waited at a stretch. */
       readonly pauseMs: number;
       readonly attempts: number;
     }
@@ -185,8 +186,9 @@ async function prepare(
     const scopesLeft = await countTouched(pool, ending.name);
     // What does not agree at once is on its way, or has drifted: the comparison under the locks will tell.
     if (compared === 0 || agreed === 0) return scopesLeft <= fewScopes ? undefined : tooMuch(scopesLeft);
-    if (scopesLeft <= fewScopes && compared < fewScopes) return undefined;
-    if (Date.now() >= deadlineMs) return { outcome: 'continue', scopesLeft };
+    const timeIsUp = Date.now() >= deadlineMs;
+    if (scopesLeft <= fewScopes && (compared < fewScopes || timeIsUp)) return undefined;
+    if (timeIsUp) return { outcome: 'continue', scopesLeft };
   }
 }
 
@@ -197,13 +199,15 @@ function tooMuch(scopesLeft: number): SwitchOutcome {
 }
 
 async function attemptUntilLocked(context: SwitchContext, telemetry: Telemetry): Promise<SwitchOutcome> {
+  let pauseMs = 0;
   for (let attempts = 1; ; attempts += 1) {
     const startedMs = performance.now();
     try {
       const turned = await attemptSwitch(context);
-      return { outcome: 'switched', phase: context.starting, attempts, ...turned };
+      pauseMs = Math.max(pauseMs, turned.pauseMs);
+      return { outcome: 'switched', phase: context.starting, attempts, ...turned, pauseMs };
     } catch (error) {
-      const pauseMs = performance.now() - startedMs;
+      pauseMs = Math.max(pauseMs, performance.now() - startedMs);
       const turned = await wasCommitted(context, error);
       if (turned) return { outcome: 'switched', phase: context.starting, attempts, ...turned, pauseMs };
       const refusal = await refusalFor(context, error);
@@ -218,11 +222,20 @@ async function attemptUntilLocked(context: SwitchContext, telemetry: Telemetry):
   }
 }
 
-/** A connection that is lost at the commit leaves it open whether it took place; the phase says. */
+/** A server that has crashed, or is being replaced, may be back in this time; a function's invocation lasts so long. */
+const askForMs = 8_000;
+const askEveryMs = 100;
+
+/** A connection that is lost at the commit leaves it open whether it took place; the phase says, once it can be asked. */
 async function wasCommitted({ client, pool, starting }: SwitchContext, error: unknown): Promise<Turned | undefined> {
   if (!connectionLost(client) || error instanceof Refused) return undefined;
-  const phase = await readPhase(pool).catch(() => undefined);
-  return phase === starting ? { pauseMs: 0, scopesCompared: 0 } : undefined;
+  const untilMs = performance.now() + askForMs;
+  for (;;) {
+    const phase = await readPhase(pool).catch(() => undefined);
+    if (phase !== undefined) return phase === starting ? { pauseMs: 0, scopesCompared: 0 } : undefined;
+    if (performance.now() >= untilMs) return undefined;
+    await new Promise((resolve) => setTimeout(resolve, askEveryMs));
+  }
 }
 
 /** What an error of the attempt means, if it means no. */

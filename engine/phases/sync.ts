@@ -8,6 +8,7 @@ import type { Migration } from '../migration/contract.ts';
 import { loadDirection } from '../migration/load.ts';
 import { readPhase } from '../status/phase.ts';
 import type { Telemetry } from '../telemetry.ts';
+import { textRows } from '../text-query.ts';
 import { passBarrier } from '../wait/barrier.ts';
 import { armable } from './arm.ts';
 import { refusalOf } from './transitions.ts';
@@ -38,6 +39,15 @@ export interface SyncOutcome {
 
 const reason = 'rollback sync';
 
+/** A run that has ended, since the direction turned, without anybody having been told that all of it has arrived. */
+const untoldSql = `
+  SELECT b.id FROM lockstep.backfill b, lockstep.phase p
+  WHERE b.direction = 'reverse' AND b.reason = $1 AND b.finished_at > p.changed_at AND b.told_at IS NULL
+  ORDER BY b.finished_at DESC LIMIT 1`;
+const toldSql = `
+  UPDATE lockstep.backfill SET told_at = clock_timestamp()
+  WHERE direction = 'reverse' AND finished_at IS NOT NULL AND told_at IS NULL`;
+
 /**
  * Brings the legacy tables up to date: derives all of them again if asked to (or goes on with that), then waits until
  * everything that has been committed is applied. It may be called again at any time, and killed at any moment.
@@ -51,6 +61,8 @@ export async function syncBack(options: SyncOptions): Promise<SyncOutcome> {
   if (phase !== 'reverse') throw new LockstepError('LS_PHASE_REFUSED', refusalOf(phase, 'rollback'));
   const loaded = await loadDirection(pool, 'reverse', reverse);
   let [run] = await unfinishedBackfills(pool, 'reverse');
+  // Asked for again because what has been committed since had not arrived, it is not derived once more.
+  if (run === undefined && options.everything) run = (await textRows<{ id: string }>(pool, untoldSql, [reason]))[0]?.id;
   if (run === undefined && options.everything) {
     const id = randomUUID();
     await withConnection(pool, async (client) => {
@@ -70,5 +82,6 @@ export async function syncBack(options: SyncOptions): Promise<SyncOutcome> {
   }
   const timeoutMs = Math.max(0, deadlineMs - Date.now());
   const barrier = await passBarrier({ db: pool, direction: 'reverse', timeoutMs, ...(signal && { signal }) });
+  if (barrier.applied) await pool.query(toldSql);
   return { outcome: barrier.applied ? 'synced' : 'continue', run: run ?? null, lsn: barrier.lsn };
 }

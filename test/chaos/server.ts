@@ -4,16 +4,22 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { freePort } from '../../infra/local/port.ts';
 import { type LocalPostgres, startPostgres } from '../../infra/local/postgres.ts';
+import { killFamily } from '../support/family.ts';
 
 /** A server that can be stopped in every way and comes back at the same address with its data. */
 export interface Server extends AsyncDisposable {
   readonly port: number;
   url(database?: string): string;
-  /** `SIGQUIT`: at once, as in a crash, with recovery at the next start. `SIGINT`: a fast shutdown. */
-  restart(signal: 'SIGQUIT' | 'SIGINT', downMs: number): Promise<void>;
+  /**
+   * `SIGKILL`: the server and each of its processes, none of which learns of it. `SIGQUIT`: at once, as in a crash, with
+   * recovery at the next start. `SIGINT`: a fast shutdown.
+   */
+  restart(signal: 'SIGKILL' | 'SIGQUIT' | 'SIGINT', downMs: number): Promise<void>;
 }
 
-export async function startServer(): Promise<Server> {
+const chaosSettings = { max_wal_size: '256MB', checkpoint_timeout: '30s', deadlock_timeout: '200ms' };
+
+export async function startServer(settings: Readonly<Record<string, string>> = chaosSettings): Promise<Server> {
   const root = mkdtempSync(join(tmpdir(), 'lockstep-chaos-server-'));
   const port = await freePort();
   const launch = () =>
@@ -21,14 +27,15 @@ export async function startServer(): Promise<Server> {
       dataDirectory: join(root, 'server'),
       port,
       fsync: false,
-      settings: { max_wal_size: '256MB', checkpoint_timeout: '30s', deadlock_timeout: '200ms' },
+      settings,
     });
   let server: LocalPostgres = await launch();
   return {
     port,
     url: (database) => server.url(database),
     async restart(signal, downMs) {
-      process.kill(server.pid, signal);
+      if (signal === 'SIGKILL') await killFamily(server.pid);
+      else process.kill(server.pid, signal);
       await server.stop();
       await delay(downMs);
       server = await launch();

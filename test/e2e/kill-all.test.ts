@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,42 +9,14 @@ import { lockstep, type Running, start } from '../cli/lockstep.ts';
 import { oracleDifferences } from '../oracle/oracle.ts';
 import { rows } from '../sql/world.ts';
 import { eventually } from '../support/eventually.ts';
+import { killFamily } from '../support/family.ts';
 
 const minute = 60_000;
 
-/** A process and all that it has started, and that those have, from /proc; zombies are no processes any more. */
-function family(ancestor: number): number[] {
-  const parents = new Map<number, number>();
-  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-    const [state, parent] = statOf(Number(pid));
-    if (state !== 'Z') parents.set(Number(pid), Number(parent));
-  }
-  const found = [ancestor];
-  for (const pid of found) found.push(...[...parents].filter(([, parent]) => parent === pid).map(([child]) => child));
-  return found;
-}
-
-/** State, parent and so on; nothing of a process that is gone. */
-function statOf(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ') ?? [];
-  } catch {
-    return [];
-  }
-}
-
 /** kill -9 of everything at once: the command, its listener, its appliers, the server and each of its processes. */
 async function killAll(dev: Running): Promise<void> {
-  const pids = family(dev.process.pid ?? 0);
-  for (const pid of pids) {
-    try {
-      process.kill(pid, 'SIGKILL');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
-  }
+  await killFamily(dev.process.pid ?? 0);
   await dev.ended();
-  await eventually(() => pids.every((pid) => [undefined, 'Z'].includes(statOf(pid)[0])), { timeoutMs: minute });
 }
 
 async function connect(url: string): Promise<pg.Client> {

@@ -52,13 +52,18 @@ export interface World extends AsyncDisposable {
 /** What the queue needs of the environment, beside the database. */
 const credentials = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'local', AWS_SECRET_ACCESS_KEY: 'local' };
 
-/** A database with a migration's schemas and a queue, and nobody yet who captures or applies. */
+/**
+ * A database with a migration's schemas and a queue, and nobody yet who captures or applies.
+ *
+ * @param server of the test's own; default: the one that all tests share.
+ */
 export async function stillWorld(
   template: DatabaseTemplate = photomemory,
   migration: Migration = photomemoryMigration,
+  server?: string,
 ): Promise<World> {
   await using started = new AsyncDisposableStack();
-  const database = started.use(await testDatabase({ template }));
+  const database = started.use(await testDatabase({ template, ...(server !== undefined && { server }) }));
   await ensurePublication(database.pool, 'forward', migration.forward);
   const queue = started.use(await testQueue());
   const loaded = await loadDirection(database.pool, 'forward', migration.forward);

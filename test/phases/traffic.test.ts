@@ -8,6 +8,9 @@ import { catalogs, type Library, startLibrary, stillLibrary } from './world.ts';
 const secondsEachWay = Number(process.env.LOCKSTEP_TEST_TRAFFIC_SECONDS ?? 1);
 const clients = 8;
 const transactionsPerSecond = 200;
+/** What an operator would allow; a change that cannot make it is given up, and asked for again. */
+const maxPauseMs = 900;
+const mostTries = 10;
 /** Many enough that a scope is quiet for a while: what changes all the time cannot be proved to agree. */
 const people = 3_000;
 
@@ -15,7 +18,8 @@ const people = 3_000;
 interface Log {
   readonly loans: number[];
   readonly borrowings: number[];
-  readonly longestWaitMs: number[];
+  /** Of each transaction, whatever became of it. */
+  readonly tookMs: number[];
   readonly errors: string[];
 }
 
@@ -24,7 +28,7 @@ interface Log {
  * goes to the other side when it is told to, as a new version of it would.
  */
 class Application {
-  readonly log: Log = { loans: [], borrowings: [], longestWaitMs: [], errors: [] };
+  readonly log: Log = { loans: [], borrowings: [], tookMs: [], errors: [] };
   readonly #stop = new AbortController();
   readonly #running: Promise<void>[] = [];
   #side: 'loans' | 'borrowings';
@@ -70,7 +74,7 @@ class Application {
         else this.log.errors.push(String(error));
       }
       const tookMs = performance.now() - startedMs;
-      this.log.longestWaitMs.push(tookMs);
+      this.log.tookMs.push(tookMs);
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, everyMs - tookMs)));
     }
     await client.end();
@@ -78,16 +82,48 @@ class Application {
 
   /** A reader that would fail if it had to wait for a lock. */
   async #read(client: pg.Client): Promise<void> {
-    await client.query("SET lock_timeout = '1ms'");
+    await client.query(neverWait);
     while (!this.#stop.signal.aborted) {
       try {
-        await client.query('SELECT count(*) FROM library.loans; SELECT count(*) FROM library.borrowings');
+        await client.query(reads);
       } catch (error) {
         this.log.errors.push(`reader: ${String(error)}`);
       }
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
     await client.end();
+  }
+}
+
+const neverWait = "SET lock_timeout = '1ms'";
+/** Everything that an application reads of either side, and what checks of its foreign keys lock. */
+const reads = `
+  SELECT count(*) FROM library.people; SELECT count(*) FROM library.loans; SELECT count(*) FROM library.memberships;
+  SELECT count(*) FROM library.borrowings; SELECT * FROM library.settings;
+  SELECT FROM library.people WHERE id = 1 FOR KEY SHARE`;
+
+/**
+ * As an operator would: tried again when the pause that is allowed was not enough. While all locks are held, and nothing is
+ * committed yet, `reader` reads everything.
+ */
+async function turn(library: Library, change: 'cutover' | 'rollback', reader: pg.Client) {
+  const { pool } = library.database;
+  const before = await catalogs(pool);
+  let readsInPause = 0;
+  for (let tries = 1; ; tries += 1) {
+    const result = await library.change(change, {
+      maxPauseMs,
+      limits: { transactionAgeMs: 10_000, lagMs: 30_000 },
+      failpoints: async (place) => {
+        if (!['switch.locked', 'switch.before-commit'].includes(place)) return;
+        await reader.query(reads);
+        readsInPause += 1;
+      },
+    });
+    if (result.outcome === 'switched') return { ...result, tries, readsInPause };
+    if (result.outcome !== 'aborted' || tries === mostTries) throw new Error(JSON.stringify(result));
+    expect(await catalogs(pool)).toEqual(before);
+    expect(result.pauseMs).toBeLessThan(2 * maxPauseMs);
   }
 }
 
@@ -109,18 +145,19 @@ test('200 transactions a second from 8 clients, cut over and back: none is lost 
   await library.arm();
   await using application = new Application('loans', 100_000);
   await application.start(library);
-  const pauses: number[] = [];
+  const reader = await library.database.client();
+  await reader.query(neverWait);
   for (const change of ['cutover', 'rollback'] as const) {
     await after(secondsEachWay * 1000);
     await library.validate();
-    const result = await library.change(change, {
-      maxPauseMs: 20_000,
-      limits: { transactionAgeMs: 10_000, lagMs: 30_000 },
-    });
-    if (result.outcome !== 'switched') throw new Error(JSON.stringify(result));
-    pauses.push(result.pauseMs);
+    const { pauseMs, attempts, tries, readsInPause } = await turn(library, change, reader);
+    expect(pauseMs).toBeLessThan(1_000);
+    expect(readsInPause).toBeGreaterThan(1);
     // The pause is what this test is about.
-    process.stderr.write(`${change}: writers waited ${Math.round(result.pauseMs)} ms, attempts ${result.attempts}\n`);
+    process.stderr.write(
+      `${change}: writers waited ${Math.round(pauseMs)} ms (try ${tries}, attempt ${attempts}), ` +
+        `the slowest transaction took ${Math.round(Math.max(...application.log.tookMs.splice(0)))} ms\n`,
+    );
   }
   await after(secondsEachWay * 500);
   await application.stop();
@@ -135,8 +172,6 @@ test('200 transactions a second from 8 clients, cut over and back: none is lost 
     'SELECT count(*)::int AS count FROM library.loans FULL JOIN library.borrowings USING (id) WHERE id >= 100000',
   );
   expect(rows).toEqual([{ count: loans.length + borrowings.length }]);
-  // A machine that does a dozen other things at once is not what the bound of a second is about; the product's is 5 s.
-  expect(Math.max(...pauses)).toBeLessThan(5_000);
 });
 
 test('--max-pause 200ms with appliers that are too slow: it is given up in time, and not a trace stays', async () => {
@@ -162,7 +197,9 @@ test('--max-pause 200ms with appliers that are too slow: it is given up in time,
   expect(result).toMatchObject({ outcome: 'aborted', refusals: [{ name: 'pause-exceeded' }] });
   if (result.outcome === 'aborted') expect(result.pauseMs).toBeLessThan(1_000);
   expect(await catalogs(database.pool)).toEqual(before);
-  expect((await app.query("SELECT FROM pg_locks WHERE mode = 'ShareRowExclusiveLock'")).rowCount).toBe(0);
+  const locks = `SELECT FROM pg_locks WHERE mode = 'ShareRowExclusiveLock'
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+  expect((await app.query(locks)).rowCount).toBe(0);
   slow = false;
   await app.query("UPDATE library.loans SET note = 'writers go on' WHERE id = 2");
   await library.equal();

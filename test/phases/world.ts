@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { expect } from 'vitest';
 import { loadDirection } from '../../engine/migration/load.ts';
@@ -13,10 +14,13 @@ import { differences } from '../support/differences.ts';
 import { eventually } from '../support/eventually.ts';
 import { libraryTemplate } from '../support/library.ts';
 
+/** For `--migration`. */
+export const libraryFolder = fileURLToPath(new URL('../migrations/library', import.meta.url));
+
 export interface Library extends World {
   /** Arms, and waits until the way back is captured. */
   arm(): Promise<void>;
-  /** Waits until a listener captures the way back. */
+  /** Waits until a listener captures both directions. */
   captured(): Promise<void>;
   /** Compares everything; fails when it does not agree. */
   validate(): Promise<void>;
@@ -27,8 +31,8 @@ export interface Library extends World {
 }
 
 /** The library with so many people, each with two loans; nobody captures or applies yet. */
-export async function stillLibrary(people = 20): Promise<Library> {
-  const world = await stillWorld(libraryTemplate, migration);
+export async function stillLibrary(people = 20, server?: string): Promise<Library> {
+  const world = await stillWorld(libraryTemplate, migration, server);
   const { pool } = world.database;
   await pool.query(
     `INSERT INTO library.people SELECT n, 'person ' || n, CASE WHEN n % 3 = 0 THEN 'plus' ELSE 'basic' END
@@ -41,7 +45,9 @@ export async function stillLibrary(people = 20): Promise<Library> {
     return loadDirection(pool, name, migration[name] as typeof migration.forward);
   };
   const captured = async () => {
-    await eventually(async () => (await readStream(pool, 'reverse')).slot?.active, { timeoutMs: 20_000 });
+    for (const direction of ['forward', 'reverse'] as const) {
+      await eventually(async () => (await readStream(pool, direction)).slot?.active, { timeoutMs: 20_000 });
+    }
   };
   return {
     ...world,

@@ -15,6 +15,8 @@ export interface TestDatabaseOptions {
   /** Default: the version of the project that runs. */
   readonly major?: PostgresMajor;
   readonly template?: DatabaseTemplate;
+  /** Superuser URL of a server of the test's own. Default: the one that all tests share. */
+  readonly server?: string;
 }
 
 export interface TestDatabase extends AsyncDisposable {
@@ -35,7 +37,7 @@ export interface TestDatabase extends AsyncDisposable {
  */
 export async function testDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const major = options.major ?? inject('postgresMajor');
-  const server = serverUrl(major);
+  const server = options.server ?? serverUrl(major);
   const name = `test_${randomUUID().replaceAll('-', '').slice(0, 16)}`;
   const template = options.template && (await templateDatabase(server, options.template));
   await onServer(server, (admin) => admin.query(`CREATE DATABASE ${name} TEMPLATE ${template ?? 'template0'}`));
@@ -49,6 +51,7 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
     pool,
     async client() {
       const client = new pg.Client({ connectionString: url, application_name: 'test' });
+      tolerate(client);
       clients.push(client);
       await client.connect();
       return client;
@@ -127,9 +130,13 @@ async function onServer<T>(server: string, work: (admin: pg.Client) => Promise<T
 
 function openPool(url: string): pg.Pool {
   const pool = new pg.Pool({ connectionString: url, max: 10, application_name: 'test' });
-  // An idle connection that a test has had terminated is not an error of the test; a query on it would be.
-  pool.on('error', () => {});
+  tolerate(pool);
   return pool;
+}
+
+/** An idle connection that a test has had terminated is not an error of the test; a query on it would be. */
+function tolerate(connected: { on(event: 'error', listener: () => void): unknown }): void {
+  connected.on('error', () => {});
 }
 
 function urlOf(server: string, database: string): string {

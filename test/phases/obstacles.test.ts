@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { expect, test } from 'vitest';
+import { enterBackfill } from '../../engine/backfill/record.ts';
+import { compareTouched } from '../../engine/phases/touched.ts';
+import { silent } from '../../engine/telemetry.ts';
+import { validate } from '../../engine/validate/validate.ts';
+import { eventually } from '../support/eventually.ts';
+import { catalogs, type Library, startLibrary } from './world.ts';
+
+async function against(library: Library): Promise<string[]> {
+  const result = await library.change('cutover', { dryRun: true });
+  return result.outcome === 'refused' ? result.refusals.map(({ name, reason }) => `${name}: ${reason}`) : [];
+}
+
+test('what is not whole does not count: a sample, one target, another direction; a trigger, a publication, a table made anew', {
+  timeout: 180_000,
+}, async () => {
+  await using library = await startLibrary();
+  await library.arm();
+  const { app, database, loaded } = library;
+  const { pool } = database;
+  const never = [expect.stringMatching(/^not-validated: Not every row/)];
+  await validate({ pool, loaded, telemetry: silent, samplePercent: 99 });
+  await validate({ pool, loaded, telemetry: silent, targets: ['memberships'] });
+  expect(await against(library)).toEqual(never);
+  await library.validate();
+  expect(await against(library)).toEqual([]);
+  await app.query("UPDATE library.borrowings SET remark = 'damaged' WHERE id = 7");
+  await validate({ pool, loaded, telemetry: silent });
+  expect(await against(library)).toEqual([expect.stringMatching(/^not-validated: The last validation found 1 rows/)]);
+  await validate({ pool, loaded, telemetry: silent, repair: true });
+  await library.validate();
+
+  await app.query('DROP TRIGGER lockstep_guard_legacy ON library.loans');
+  expect(await against(library)).toEqual([expect.stringMatching(/^not-armed: .*1 of its triggers were dropped/)]);
+  await library.arm();
+  await app.query('ALTER PUBLICATION lockstep_reverse DROP TABLE library.people');
+  expect(await against(library)).toEqual([expect.stringMatching(/^not-armed: .*lockstep_reverse is not what/)]);
+  await app.query('DROP PUBLICATION lockstep_reverse');
+  expect(await against(library)).toContainEqual(expect.stringMatching(/^not-armed: .*lockstep_reverse does not exist/));
+  await library.arm();
+  expect(await against(library)).toEqual([]);
+  await app.query(`CREATE TABLE library.anew (LIKE library.memberships INCLUDING ALL);
+    INSERT INTO library.anew SELECT * FROM library.memberships; DROP TABLE library.memberships CASCADE;
+    ALTER TABLE library.anew RENAME TO memberships; ALTER PUBLICATION lockstep_reverse ADD TABLE library.memberships (person_id)`);
+  expect(await against(library)).toEqual([expect.stringMatching(/^not-armed: .*memberships" was made.* after/)]);
+});
+
+test('an unfinished backfill, and a vacuum that would hold up the locks, are against it', {
+  timeout: 180_000,
+}, async () => {
+  await using library = await startLibrary(2_000);
+  await library.arm();
+  const { database, loaded } = library;
+  const { pool } = database;
+  await library.validate();
+  const id = randomUUID();
+  await enterBackfill(pool, loaded, { id, direction: 'forward', reason: 'test', targets: ['borrowings'] });
+  expect(await against(library)).toEqual([expect.stringMatching(/^backfill-unfinished: 1 backfills of the forward/)]);
+  await pool.query('DELETE FROM lockstep.backfill');
+
+  const slow = await database.client();
+  await slow.query("SET vacuum_cost_delay = '100ms'; SET vacuum_cost_limit = 1; UPDATE library.loans SET note = note");
+  await library.settle();
+  const vacuum = slow.query('VACUUM (INDEX_CLEANUP ON) library.loans').catch((error: unknown) => error);
+  await eventually(
+    async () =>
+      (await pool.query('SELECT FROM pg_stat_progress_vacuum WHERE datname = current_database()')).rowCount === 1,
+  );
+  expect(await against(library)).toEqual([expect.stringMatching(/^vacuum: A vacuum is running on library\.loans/)]);
+  await pool.query(
+    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'VACUUM (INDEX%'",
+  );
+  await vacuum;
+  expect(await against(library)).toEqual([]);
+});
+
+test('much that does not agree is refused before anything is locked', async () => {
+  await using library = await startLibrary(1_000);
+  await library.arm();
+  await library.validate();
+  await library.app.query("UPDATE library.borrowings SET remark = 'damaged'");
+  let locked = false;
+  const failpoints = () => {
+    locked = true;
+  };
+  expect(await library.change('cutover', { failpoints })).toMatchObject({
+    outcome: 'refused',
+    refusals: [{ name: 'too-much-to-compare', reason: expect.stringMatching(/^1000 scopes have been written/) }],
+  });
+  expect(locked).toBe(false);
+});
+
+test('a row that goes into quarantine after everything has been looked at stops the cutover under the locks', async () => {
+  await using library = await startLibrary();
+  await library.arm();
+  await library.validate();
+  const before = await catalogs(library.database.pool);
+  const result = await library.change('cutover', {
+    maxPauseMs: 20_000,
+    failpoints: async (place) => {
+      if (place === 'switch.prepared') await library.app.query("UPDATE library.people SET plan = 'gold' WHERE id = 2");
+    },
+  });
+  expect(result).toMatchObject({ outcome: 'aborted', refusals: [{ name: 'quarantine' }] });
+  expect(await catalogs(library.database.pool)).toEqual(before);
+});
+
+test('a scope that is written again while it is compared is compared once more', async () => {
+  await using library = await startLibrary();
+  await library.arm();
+  await library.validate();
+  const { app, database, loaded } = library;
+  await app.query("UPDATE library.loans SET note = 'agrees' WHERE id = 7");
+  await library.settle();
+  const touched = async () => (await app.query('SELECT target, scope FROM lockstep.touched')).rows;
+  const scope = { target: 'borrowings', scope: ['8'] };
+  expect(await touched()).toEqual([scope]);
+  const client = await database.client();
+  const damaged = Object.create(client, {
+    query: {
+      value: async (...args: Parameters<typeof client.query>) => {
+        const result = await client.query(...args);
+        if (String(args[0]) === 'COMMIT') await app.query("UPDATE library.borrowings SET remark = 'x' WHERE id = 7");
+        return result;
+      },
+    },
+  });
+  // A transaction of another test, even in another database, may be older than the write, which is not looked at then.
+  const compared = async (by: typeof client) => {
+    const visible = 'SELECT FROM lockstep.touched WHERE xid < pg_snapshot_xmin(pg_current_snapshot())';
+    await eventually(async () => (await app.query(visible)).rowCount);
+    return compareTouched(by, loaded);
+  };
+  expect(await compared(damaged)).toEqual({ compared: 1, agreed: 1 });
+  expect(await touched()).toEqual([scope]);
+  // Compared in peace it does not agree, and is kept; mended it is forgotten.
+  expect(await compared(client)).toEqual({ compared: 1, agreed: 0 });
+  await app.query("UPDATE library.borrowings SET remark = 'agrees' WHERE id = 7");
+  expect(await compared(client)).toEqual({ compared: 1, agreed: 1 });
+  expect(await touched()).toEqual([]);
+});
+
+test('a validation from before the direction turned does not count', async () => {
+  await using library = await startLibrary();
+  await library.arm();
+  const refused = { outcome: 'refused', refusals: [{ name: 'not-validated' }] };
+  await library.validate();
+  expect(await library.change('cutover', { maxPauseMs: 20_000 })).toMatchObject({ outcome: 'switched' });
+  expect(await library.change('rollback')).toMatchObject(refused);
+  await library.validate();
+  expect(await library.change('rollback', { maxPauseMs: 20_000 })).toMatchObject({ outcome: 'switched' });
+  // The one of the first time is whole, agrees, and is a few seconds old.
+  expect(await library.change('cutover')).toMatchObject(refused);
+});

@@ -1,0 +1,142 @@
+import { randomInt } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import { SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
+import { expect, test } from 'vitest';
+import type { Failpoint, Failpoints } from '../../engine/failpoint.ts';
+import { type Server, startServer } from '../chaos/server.ts';
+import { startApplying, startListening } from '../e2e/world.ts';
+import { eventually } from '../support/eventually.ts';
+import { catalogs, type Library, stillLibrary } from './world.ts';
+
+interface OwnServer extends Library {
+  readonly server: Server;
+}
+
+/** The library on a server of its own, armed and in step; listener and appliers live through whatever becomes of the server. */
+async function startOwn(): Promise<OwnServer> {
+  await using started = new AsyncDisposableStack();
+  // What must be durable is so whatever the server's default is.
+  const server = started.use(await startServer({ synchronous_commit: 'off' }));
+  const library = started.use(await stillLibrary(20, server.url()));
+  const { sqs, queueUrl } = library.queue;
+  // What an applier had in hand when the server went comes again in a test's time, and not after six minutes.
+  await sqs.send(new SetQueueAttributesCommand({ QueueUrl: queueUrl, Attributes: { VisibilityTimeout: '2' } }));
+  started.use(await startApplying(library));
+  started.use(await startListening(library));
+  await library.settle();
+  await library.arm();
+  const parts = started.move();
+  return { ...library, server, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+const kill = ({ server }: OwnServer) => server.restart('SIGKILL', 0);
+const at =
+  (place: Failpoint, what: () => Promise<void>): Failpoints =>
+  async (reached) => {
+    if (reached === place) await what();
+  };
+
+/** What the application writes now to the side that is the truth arrives on the other one, which refuses it. */
+async function goesOn(library: OwnServer, note: string): Promise<void> {
+  const { pool } = library.database;
+  const phase = await library.phase();
+  const sides = { loans: 'note', borrowings: 'remark' } as const;
+  const [truth, other] = phase === 'forward' ? (['loans', 'borrowings'] as const) : (['borrowings', 'loans'] as const);
+  await pool.query(`UPDATE library.${truth} SET ${sides[truth]} = $1 WHERE id = 1`, [note]);
+  await library.captured();
+  await library.equal();
+  const { rows } = await pool.query(`SELECT ${sides[other]} AS note FROM library.${other} WHERE id = 1`);
+  expect(rows).toEqual([{ note }]);
+  const { rows: changes } = await pool.query('SELECT FROM lockstep.phase_change LIMIT 1');
+  if (changes.length === 0) return;
+  await expect(pool.query(`DELETE FROM library.${other}`), note).rejects.toMatchObject({ code: 'LS001' });
+  const { rows: flags } = await pool.query("SELECT value FROM library.settings WHERE name = 'use_borrowings'");
+  expect(flags).toEqual([{ value: phase === 'forward' ? 'no' : 'yes' }]);
+}
+
+test('kill -9 of the server in the middle of a cutover leaves not a trace; just after the commit, all of it has happened', {
+  timeout: 300_000,
+}, async () => {
+  await using library = await startOwn();
+  await library.validate();
+  const before = await catalogs(library.database.pool);
+  for (const place of ['switch.locked', 'switch.drained', 'switch.turned', 'switch.before-commit'] as const) {
+    const cutover = library.change('cutover', { maxPauseMs: 60_000, failpoints: at(place, () => kill(library)) });
+    await expect(cutover, place).rejects.toThrow(/connection/i);
+    expect([place, await library.phase()]).toEqual([place, 'forward']);
+    expect(await catalogs(library.database.pool)).toEqual(before);
+    await goesOn(library, place);
+  }
+  expect(
+    await library.change('cutover', { maxPauseMs: 60_000, failpoints: at('switch.committed', () => kill(library)) }),
+  ).toMatchObject({ outcome: 'switched', phase: 'reverse' });
+  expect(await library.change('cutover')).toMatchObject({ outcome: 'already', phase: 'reverse' });
+  await goesOn(library, 'after the commit');
+});
+
+test('the server is killed when the commit is written and nobody has been told: the cutover asks, and says that it is done', {
+  timeout: 180_000,
+}, async () => {
+  await using library = await startOwn();
+  const { pool } = library.database;
+  await library.validate();
+  let killed: Promise<void> | undefined;
+  const result = await library.change('cutover', {
+    maxPauseMs: 60_000,
+    failpoints: at('switch.before-commit', async () => {
+      // A commit that waits for a standby which is not there is in the WAL, and is not answered.
+      await pool.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+      await pool.query('SELECT pg_reload_conf()');
+      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE $1`;
+      const probe = pool
+        .query(
+          "/* probe */ BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'probe', ''); COMMIT",
+        )
+        .catch(() => undefined);
+      await eventually(async () => (await pool.query(waiting, ['/* probe */%'])).rowCount === 1);
+      killed = (async () => {
+        await eventually(async () => (await pool.query(waiting, ['COMMIT'])).rowCount === 1);
+        await kill(library);
+        await probe;
+        await pool.query('ALTER SYSTEM RESET synchronous_standby_names');
+        await pool.query('SELECT pg_reload_conf()');
+      })();
+    }),
+  });
+  await killed;
+  expect(result).toMatchObject({ outcome: 'switched', phase: 'reverse' });
+  expect(await library.phase()).toBe('reverse');
+  await goesOn(library, 'the answer was lost');
+});
+
+test('kill -9 of the server at any moment of a cutover and of the way back: wholly forward or wholly reverse', {
+  timeout: 300_000,
+}, async () => {
+  await using library = await startOwn();
+  const { pool } = library.database;
+  for (let round = 1; round <= 4; round += 1) {
+    await library.validate();
+    const from = await library.phase();
+    const before = await catalogs(pool);
+    let killed: Promise<void> | undefined;
+    const killSoon = async () => {
+      await delay(randomInt(0, 60));
+      await kill(library);
+    };
+    const ended = await library
+      .change(from === 'forward' ? 'cutover' : 'rollback', {
+        maxPauseMs: 60_000,
+        failpoints: at('switch.prepared', async () => {
+          killed = killSoon();
+        }),
+      })
+      .catch((error: unknown) => error);
+    await killed;
+    const phase = await library.phase();
+    if (phase === from) {
+      expect(ended).toBeInstanceOf(Error);
+      expect(await catalogs(pool)).toEqual(before);
+    } else expect(ended).toMatchObject({ outcome: 'switched', phase });
+    await goesOn(library, `round ${round}`);
+  }
+});
