@@ -125,7 +125,16 @@ const generationJobs: Target = {
 /*
  * The way back. The normalized tables' replica identities hold their routing columns, so that a change also names the
  * user, the project and the file that a row has left: nothing has to be looked for in the target.
+ *
+ * Orphans of legacy stay as long as their user or project is missing, for they were never carried over. Should it appear,
+ * they are what the new schema does not have, and go: a changed user or project asks for those rows only.
  */
+const neverCarried = {
+  photo: 'NOT EXISTS (SELECT FROM public.media_files mf WHERE mf.id = p.id)',
+  item: 'NOT EXISTS (SELECT FROM public.media_files mf WHERE mf.id = mi.id)',
+  video: 'NOT EXISTS (SELECT FROM public.generation_jobs gj WHERE gj.id = gv.id)',
+};
+
 const legacySubscriptions: Target = {
   name: 'subscriptions',
   relation: legacy('subscriptions'),
@@ -186,6 +195,13 @@ const legacyPhotos: Target = {
        WHERE pm.id = c.id`,
       'SELECT t.project_id FROM public.photos t WHERE t.id = c.id',
     )}`,
+    video_projects: forEachChanged(
+      `SELECT p.project_id FROM public.photos p WHERE p.project_id = c.id AND ${neverCarried.photo} LIMIT 1`,
+    ),
+    users: forEachChanged(
+      `SELECT p.project_id FROM public.video_projects vp JOIN public.photos p ON p.project_id = vp.id
+       WHERE vp.user_id = c.id AND ${neverCarried.photo}`,
+    ),
   },
   walk: [{ relation: legacy('video_projects'), columns: ['id'] }],
 };
@@ -202,6 +218,7 @@ const legacyMediaItems: Target = {
     project_media: `SELECT media_file_id FROM changed UNION ALL ${forEachChanged(
       'SELECT pm.media_file_id FROM public.project_media pm WHERE pm.id = c.id',
     )}`,
+    users: forEachChanged(`SELECT mi.id FROM public.media_items mi WHERE mi.user_id = c.id AND ${neverCarried.item}`),
   },
   walk: [{ relation: normalized('media_files'), columns: ['id'] }],
 };
@@ -216,6 +233,13 @@ const legacyGeneratedVideos: Target = {
     generation_jobs: ownKey,
     // A job that has lost its file has an event of its own.
     media_files: forEachChanged('SELECT gj.id FROM public.generation_jobs gj WHERE gj.output_file_id = c.id'),
+    video_projects: forEachChanged(
+      `SELECT gv.id FROM public.generated_videos gv WHERE gv.project_id = c.id AND ${neverCarried.video}`,
+    ),
+    users: forEachChanged(
+      `SELECT gv.id FROM public.video_projects vp JOIN public.generated_videos gv ON gv.project_id = vp.id
+       WHERE vp.user_id = c.id AND ${neverCarried.video}`,
+    ),
   },
   walk: [{ relation: normalized('generation_jobs'), columns: ['id'] }],
 };
@@ -274,6 +298,7 @@ export const migration: Migration = {
   reverse: {
     sources: [
       { name: 'users', relation: legacy('users'), key: ['id'], routing: [] },
+      { name: 'video_projects', relation: legacy('video_projects'), key: ['id'], routing: [] },
       { name: 'user_subscriptions', relation: normalized('user_subscriptions'), key: ['id'], routing: ['user_id'] },
       { name: 'media_files', relation: normalized('media_files'), key: ['id'], routing: ['user_id'] },
       {

@@ -5,7 +5,7 @@ import type { DevHooks } from '../migration/dev.ts';
 import { type LoadedDirection, loadDirection } from '../migration/load.ts';
 import { randomFrom } from '../random.ts';
 import { checkDeclaration } from './declaration.ts';
-import { attempt, deriveAll } from './derive.ts';
+import { analyze, attempt, deriveAll } from './derive.ts';
 import { insertion } from './mutation.ts';
 import { checkReads } from './reads.ts';
 import { rehearse } from './rehearsal.ts';
@@ -105,8 +105,12 @@ async function rehearseDirection(
   transactions: number,
   findings: Finding[],
 ): Promise<number> {
-  const failure = await undone(client, async () => {
+  const ready = async () => {
     await prepare();
+    await analyze(client, direction);
+  };
+  const failure = await undone(client, async () => {
+    await ready();
     return await viewContents(client, direction).catch(viewFailure);
   });
   if (failure instanceof ViewFailure) {
@@ -115,11 +119,11 @@ async function rehearseDirection(
     return 0;
   }
   await undone(client, async () => {
-    await prepare();
+    await ready();
     findings.push(...(await checkState(client, direction)));
   });
   return await undone(client, async () => {
-    await prepare();
+    await ready();
     const { findings: found, telling } = await rehearse(client, direction, { transactions, seed: randomSeed });
     findings.push(...found);
     return telling;

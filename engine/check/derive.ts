@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { quote, quoteRelation } from '../identifiers.ts';
 import { equalColumns, extentOfScopes } from '../merge/predicate.ts';
-import { differs } from '../merge/statements.ts';
+import { anyDifferenceSql, differs } from '../merge/statements.ts';
 import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
 import { sqlState } from '../sqlstate.ts';
 import { textRows } from '../text-query.ts';
@@ -49,11 +49,16 @@ async function write(client: pg.ClientBase, target: LoadedTarget, scopes: readon
       );
       if (orphans.rowCount !== 0) throw new MissingParent(parent.name);
     }
-    await client.query(`DELETE FROM ${table} t WHERE ${where('t')}`, values);
+    // Derived before anything is deleted, as a merge does: a view may keep what its own table holds.
     await client.query(
-      `INSERT INTO ${table} (${names}) OVERRIDING SYSTEM VALUE SELECT ${names} FROM ${view} v WHERE ${where('v')}`,
+      `CREATE TEMPORARY TABLE lockstep_derived ON COMMIT DROP AS SELECT ${names} FROM ${view} v WHERE ${where('v')}`,
       values,
     );
+    await client.query(`DELETE FROM ${table} t WHERE ${where('t')}`, values);
+    await client.query(
+      `INSERT INTO ${table} (${names}) OVERRIDING SYSTEM VALUE SELECT ${names} FROM pg_temp.lockstep_derived`,
+    );
+    await client.query('DROP TABLE pg_temp.lockstep_derived');
     return;
   }
   const changed = target.columns
@@ -102,6 +107,32 @@ export async function everyScope(client: pg.ClientBase, target: LoadedTarget): P
      WHERE ${scope.map((column) => `s.${column} IS NOT NULL`).join(' AND ')}`,
   );
   return rows.map((row) => JSON.parse(row.scope) as string[]);
+}
+
+/**
+ * Statistics of a direction's tables, as they are in this transaction: views that are read as a whole are joined row by row
+ * without them.
+ */
+export async function analyze(client: pg.ClientBase, { sources, targets }: LoadedDirection): Promise<void> {
+  const tables = [...sources, ...targets].map(({ relation }) => quoteRelation(relation));
+  await client.query(`ANALYZE ${[...new Set(tables)].join(', ')}`);
+}
+
+/** Whether the table holds something else than the view says of one scope. */
+export async function differsInScope(client: pg.ClientBase, target: LoadedTarget, scope: Scope): Promise<boolean> {
+  const extent = extentOfScopes(target, [scope]);
+  const { where, parameters } = extent;
+  const [table, view] = [quoteRelation(target.relation), quoteRelation(target.view)];
+  const sameKey = equalColumns('t', 'v', target.key);
+  const sql =
+    target.writes === 'columns'
+      ? anyDifferenceSql(target, extent)
+      : `SELECT EXISTS (SELECT FROM ${view} v WHERE ${where('v')} AND NOT EXISTS (
+           SELECT FROM ${table} t WHERE ${where('t')} AND ${sameKey} AND NOT (${differs(target, 't', 'v')})))
+         OR EXISTS (SELECT FROM ${table} t WHERE ${where('t')} AND NOT EXISTS (
+           SELECT FROM ${view} v WHERE ${where('v')} AND ${sameKey})) AS differs`;
+  const { rows } = await client.query<{ differs: boolean }>(sql, [...parameters]);
+  return rows[0]?.differs === true;
 }
 
 /** Derives all of a direction; returns the scopes that the targets refuse. */

@@ -32,7 +32,7 @@ function insertion({ source, columns }: SourceTable, random: Random): Mutation {
   const values = written.map((column) => parameters.add(valueFor(column, random), column.type));
   return {
     sql: `INSERT INTO ${quoteRelation(source.relation)} (${written.map(({ name }) => quote(name)).join(', ')})
-          OVERRIDING SYSTEM VALUE VALUES (${values.join(', ')}) ON CONFLICT DO NOTHING`,
+          OVERRIDING SYSTEM VALUE VALUES (${values.join(', ')})`,
     values: parameters.values,
     what: `a row is inserted into "${source.name}"`,
     single: true,

@@ -6,7 +6,7 @@ import type { Migration } from '../migration/contract.ts';
 import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
 import { randomFrom } from '../random.ts';
 import { textRows } from '../text-query.ts';
-import { attempt, deriveAll } from './derive.ts';
+import { analyze, attempt, deriveAll } from './derive.ts';
 import { mutationOf } from './mutation.ts';
 import { columnsRead, usesColumn } from './reads.ts';
 import type { Finding } from './rules.ts';
@@ -104,6 +104,8 @@ export async function checkRoundTrip(
   await client.query('SET LOCAL session_replication_role = replica');
   await deriveAll(client, both.forward);
   await deriveAll(client, both.reverse);
+  await analyze(client, both.forward);
+  await analyze(client, both.reverse);
   const tables = await readTables(client, both.reverse);
   for (let left = transactions; left >= 0; left--) {
     const found = await firstUndeclared(client, both);

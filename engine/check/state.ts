@@ -4,7 +4,7 @@ import { equalColumns } from '../merge/predicate.ts';
 import { differs } from '../merge/statements.ts';
 import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
 import { textRows } from '../text-query.ts';
-import { deriveAll, storedOtherwise } from './derive.ts';
+import { analyze, deriveAll, storedOtherwise } from './derive.ts';
 import type { Finding, RuleName } from './rules.ts';
 
 async function firstOf(client: pg.ClientBase, sql: string): Promise<{ count: number; first: string }> {
@@ -28,7 +28,9 @@ async function duplicates(client: pg.ClientBase, target: LoadedTarget): Promise<
 }
 
 async function unwalked(client: pg.ClientBase, target: LoadedTarget): Promise<string | undefined> {
-  const walked = target.walk.map(({ relation, columns }) => {
+  // As a backfill does: also through what the target holds itself.
+  const places = [...target.walk, { relation: target.relation, columns: target.scope }];
+  const walked = places.map(({ relation, columns }) => {
     const list = columns.map((column, index) => `w.${quote(column)}::${target.scopeTypes[index]}`).join(', ');
     return `SELECT ${list} FROM ${quoteRelation(relation)} w`;
   });
@@ -36,7 +38,7 @@ async function unwalked(client: pg.ClientBase, target: LoadedTarget): Promise<st
   const { count, first } = await firstOf(
     client,
     `SELECT ${asText('v', target.scope)} FROM ${quoteRelation(target.view)} v
-     WHERE (${scope}) IS NOT NULL AND (${scope}) NOT IN (SELECT * FROM (${walked.join(' UNION ALL ') || `SELECT ${scope} WHERE false`}) AS w (${target.scope.map(quote).join(', ')})
+     WHERE (${scope}) IS NOT NULL AND (${scope}) NOT IN (SELECT * FROM (${walked.join(' UNION ALL ')}) AS w (${target.scope.map(quote).join(', ')})
        WHERE ${target.scope.map((column) => `w.${quote(column)} IS NOT NULL`).join(' AND ')})`,
   );
   return count > 0
@@ -60,7 +62,9 @@ async function keyedByOthers(
     });
   const { count, first } = await firstOf(
     client,
-    `SELECT ${asText('v', target.key)} FROM ${quoteRelation(target.view)} v WHERE NOT (${present.join(' OR ')})`,
+    // A row that the view only keeps, because the table holds it, is not one that a merge inserts.
+    `SELECT ${asText('v', target.key)} FROM ${quoteRelation(target.view)} v WHERE NOT (${present.join(' OR ')})
+       AND NOT EXISTS (SELECT FROM ${quoteRelation(target.relation)} t WHERE ${equalColumns('t', 'v', target.key)})`,
   );
   return count > 0
     ? `${count} rows of the view have a key that no row of ${target.keyedBy.join(', ')} has, such as (${first}).`
@@ -125,6 +129,7 @@ export async function checkState(client: pg.ClientBase, loaded: LoadedDirection)
     add('not-repeatable', await unrepeatable(client, loaded, target));
   }
   const refused = await deriveAll(client, loaded);
+  await analyze(client, loaded);
   for (const target of loaded.targets) {
     const columns = await storedOtherwise(client, target, refused);
     if (columns.length === 0) continue;

@@ -18,6 +18,8 @@ export interface SourceTable {
   readonly source: LoadedSource;
   /** Generated columns left out. */
   readonly columns: readonly WritableColumn[];
+  /** Whether a unique constraint of it can wait: that one is not looked after while foreign keys are off. */
+  readonly deferrable: boolean;
 }
 
 const columnsSql = `
@@ -56,6 +58,9 @@ const typical: Readonly<Record<string, readonly string[]>> = {
   bytea: ['\\x00', '\\xff'],
   inet: ['10.0.0.1'],
 };
+
+const deferrableSql = `
+  SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = $1::regclass AND condeferrable AND contype <> 'f') AS deferrable`;
 
 /** How many of the values that a table holds are tried in each of its columns. */
 const heldValues = 12;
@@ -117,7 +122,8 @@ async function readTable(client: pg.ClientBase, loaded: LoadedDirection, source:
       values: [...new Set([...own, ...parents, ...made])],
     });
   }
-  return { source, columns };
+  const [row] = await textRows<{ deferrable: string }>(client, deferrableSql, [table]);
+  return { source, columns, deferrable: row?.deferrable === 't' };
 }
 
 /** The source tables of a direction, with values to write. */

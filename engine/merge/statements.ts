@@ -60,6 +60,9 @@ function unexpectedRows(target: LoadedTarget, extent: Extent): string {
 
 const parentFlag = (index: number) => `lockstep_parent_${index}`;
 
+/** Where the target has the row now, part by part: looked up once, with the row, and not once more to report it. */
+const presentScope = (index: number) => `lockstep_scope_${index}`;
+
 /** What `mergeSql` answers, in one row. Scopes and keys are lists of text. */
 export interface MergeRow {
   inserted: string;
@@ -103,14 +106,17 @@ export function mergeSql(target: LoadedTarget, extent: Extent): string {
   // children along, and no one would derive them again.
   const careful = movable && target.referenced;
   const unexpected = unexpectedRows(target, extent);
-  const elsewhere = `EXISTS (SELECT FROM ${quoteRelation(target.view)} v WHERE ${equalColumns('v', 't', target.key)})`;
+  // As in `parentPresent`: into a view that groups, a condition gets only from a lookup; EXISTS would derive all of it.
+  const elsewhere = `coalesce((SELECT true FROM ${quoteRelation(target.view)} v WHERE ${equalColumns('v', 't', target.key)} LIMIT 1), false)`;
+  const scopeParts = movable ? target.scope.map((column, index) => [column, presentScope(index)] as const) : [];
+  const heldScope = `ARRAY[${scopeParts.map(([, held]) => `e.${held}::text`).join(', ')}]`;
   return `
 WITH expected AS MATERIALIZED (
   SELECT ${columnList('v', names)} FROM ${quoteRelation(target.view)} v WHERE ${extent.where('v')}
 ), differing AS (
   SELECT e.*, ${absent} AS lockstep_absent, ${movable ? `coalesce(${extent.where('t')}, false)` : 'true'} AS lockstep_here,
          ${movable ? `(${columnList('t', target.scope)}) IS DISTINCT FROM (${columnList('e', target.scope)})` : 'false'} AS lockstep_moves,
-         ${differs(target, 't', 'e')} AS lockstep_differs
+         ${scopeParts.map(([column, held]) => `t.${quote(column)} AS ${held}, `).join('')}${differs(target, 't', 'e')} AS lockstep_differs
   FROM expected e ${presentRow(table, sameKey, extent)}
 ), compared AS MATERIALIZED (
   SELECT e.*${target.parents
@@ -162,7 +168,7 @@ SELECT (SELECT count(*) FROM inserted)::text AS inserted,
            ? `(SELECT json_agg(s.scope) FROM (
          SELECT ${textArray('e', target.scope)} AS scope FROM compared e WHERE NOT e.lockstep_absent AND NOT e.lockstep_here
          UNION
-         SELECT ${textArray('t', target.scope)} FROM compared e JOIN ${table} t ON ${sameKey} WHERE NOT e.lockstep_absent AND NOT e.lockstep_here
+         SELECT ${heldScope} FROM compared e WHERE NOT e.lockstep_absent AND NOT e.lockstep_here
        ) s)`
            : 'NULL::json'
        } AS strays,
@@ -182,8 +188,7 @@ SELECT (SELECT count(*) FROM inserted)::text AS inserted,
        ${
          movable
            ? `(SELECT json_agg(l.scope) FROM (
-         SELECT ${textArray('t', target.scope)} AS scope FROM compared e JOIN ${table} t ON ${sameKey}
-         WHERE NOT (${ready}) AND e.lockstep_here AND e.lockstep_moves
+         SELECT ${heldScope} AS scope FROM compared e WHERE NOT (${ready}) AND e.lockstep_here AND e.lockstep_moves
          ${careful ? `UNION SELECT ${textArray('t', target.scope)} ${unexpected} AND ${elsewhere}` : ''}
        ) l)`
            : 'NULL::json'

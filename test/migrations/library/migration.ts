@@ -70,7 +70,9 @@ export const migration: Migration = {
     ],
     losses: `SELECT 'borrowings' AS target, ARRAY[id::text] AS key, 'stars' AS column_name,
                     'the legacy table has no place for stars' AS reason
-             FROM library.borrowings WHERE stars <> 0`,
+             FROM library.borrowings WHERE stars <> 0
+             UNION ALL SELECT 'memberships', ARRAY[id::text], NULL, 'legacy knows no person without a plan'
+             FROM library.people p WHERE NOT EXISTS (SELECT FROM library.memberships m WHERE m.person_id = p.id)`,
   },
   guards: {
     legacy: [{ relation: table('loans') }, { relation: table('people'), columns: ['plan'] }],
