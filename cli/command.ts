@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { type Command, Option } from 'commander';
+import { Argument, type Command, Option } from 'commander';
 import type { Telemetry } from '../engine/telemetry.ts';
 import { fail } from './failure.ts';
 import { adoptMachine } from './machine-file.ts';
@@ -25,7 +25,7 @@ export interface CommandSpec<Options> extends LogSettings {
   readonly name: string;
   readonly summary: string;
   /** What the command is about, when it takes one thing without a name: how the help writes it, and what it is. */
-  readonly argument?: readonly [name: string, what: string];
+  readonly argument?: readonly [name: string, what: string, choices?: readonly string[]];
   /** Command lines without `lockstep`, each with what it is for. */
   readonly examples: readonly (readonly [string, string])[];
   configure(command: Command): void;
@@ -66,7 +66,7 @@ export function addCommand<Options>(program: Command, spec: CommandSpec<Options>
         .argParser((dir) => resolve(dir)),
     )
     .addHelpText('after', examplesText(spec.examples));
-  if (spec.argument) command.argument(...spec.argument);
+  if (spec.argument) command.addArgument(argumentOf(spec.argument));
   spec.configure(command);
   command.action(async (...typed: readonly unknown[]) => {
     const argument = spec.argument ? ((typed[0] as string | undefined) ?? '') : '';
@@ -81,6 +81,11 @@ export function addCommand<Options>(program: Command, spec: CommandSpec<Options>
       process.exitCode = fail(output, error);
     }
   });
+}
+
+function argumentOf([name, what, choices]: NonNullable<CommandSpec<never>['argument']>): Argument {
+  const argument = new Argument(name, what);
+  return choices ? argument.choices(choices) : argument;
 }
 
 function examplesText(examples: CommandSpec<never>['examples']): string {

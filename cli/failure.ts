@@ -1,11 +1,13 @@
-import { LockstepError } from '../engine/errors.ts';
+import { LockstepError, type RetryPolicy } from '../engine/errors.ts';
 import { sqlState } from '../engine/sqlstate.ts';
 import type { Output } from './output.ts';
+import { painterOf } from './text/paint.ts';
 
 export interface Failure {
   readonly code: string;
   readonly message: string;
   readonly meaning: string;
+  readonly retry: RetryPolicy;
   readonly remedy: string;
   readonly exitCode: 1 | 2;
 }
@@ -13,7 +15,8 @@ export interface Failure {
 /** Says what happened, what it means for the data and what to do; returns the exit code. */
 export function fail(output: Output, error: unknown): 1 | 2 {
   const { exitCode, ...failure } = describeFailure(error);
-  const text = `${failure.message}\n  For the data:  ${failure.meaning}\n  Do this:       ${failure.remedy}\n  (${failure.code})`;
+  const message = painterOf(process.stderr)('bad', failure.message);
+  const text = `${message}\n  For the data:  ${failure.meaning}\n  Do this:       ${failure.remedy}\n  (${failure.code})`;
   output.complain({ event: 'error', ...failure }, text);
   if (process.env.LOCKSTEP_DEBUG && error instanceof Error) process.stderr.write(`${redact(stackOf(error))}\n`);
   return exitCode;
@@ -42,6 +45,7 @@ export function describeFailure(error: unknown): Failure {
       state === undefined ? `Unexpected: ${said}` : `Unexpected answer of PostgreSQL: ${said} (SQLSTATE ${state})`,
     meaning:
       'Every transaction that had committed is kept, and every other one was rolled back; synchronization can go on.',
+    retry: 'later',
     remedy: 'Run it again. If it stays, set LOCKSTEP_DEBUG=1, which adds the stack trace, and report it.',
     exitCode: 2,
   };

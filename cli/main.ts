@@ -22,6 +22,8 @@ const commands: Readonly<Record<string, () => Promise<CommandSpec<never> | Comma
   rollback: async () => (await import('./commands/rollback.ts')).rollback,
   complete: async () => (await import('./commands/complete.ts')).complete,
   restore: async () => (await import('./commands/restore.ts')).restore,
+  completion: async () =>
+    (await import('./commands/completion.ts')).completionOf(() => programWith(Object.values(commands))),
 };
 
 const environment = `
@@ -33,21 +35,26 @@ Environment:
 
 Exit codes: 0 fine, 1 the answer is no (drift, not caught up), 2 could not run.`;
 
-/** Runs one command line (without `node` and the script) and sets the exit code of the process. */
-export async function main(argv: readonly string[]): Promise<void> {
-  tolerateClosedOutput();
+async function programWith(loaders: readonly (() => Promise<CommandSpec<never> | CommandGroup>)[]): Promise<Command> {
   const program = new Command('lockstep')
     .description('Carries a live PostgreSQL schema migration from start to end without downtime.')
     .helpCommand(false)
     .showHelpAfterError('(lockstep --help lists the commands, lockstep COMMAND --help its options)')
     .addHelpText('after', environment)
     .exitOverride();
-  const typed = commands[argv[0] ?? ''];
-  for (const load of typed ? [typed] : Object.values(commands)) {
+  for (const load of loaders) {
     const command = await load();
     if ('commands' in command) addGroup(program, command);
     else addCommand(program, command);
   }
+  return program;
+}
+
+/** Runs one command line (without `node` and the script) and sets the exit code of the process. */
+export async function main(argv: readonly string[]): Promise<void> {
+  tolerateClosedOutput();
+  const typed = commands[argv[0] ?? ''];
+  const program = await programWith(typed ? [typed] : Object.values(commands));
   try {
     await program.parseAsync([...argv], { from: 'user' });
   } catch (error) {

@@ -27,7 +27,7 @@ export const listen: CommandSpec<Options> = {
   async run({ output, signal, folder, telemetry }, { standby = false, shards }) {
     const migration = await loadMigration(folder);
     const queueUrl = setting(environment.queueUrl);
-    await listenToBoth({
+    const end = await listenToBoth({
       client: createSqsClient(),
       queueUrl,
       deadLetterQueueUrl: process.env[environment.deadLetterQueueUrl],
@@ -42,6 +42,12 @@ export const listen: CommandSpec<Options> = {
           `Capturing the changes of the ${direction} direction, sending them to ${queueUrl}`,
         ),
     });
+    if (end === 'complete') {
+      output.print(
+        { event: 'listening-ended', reason: 'complete' },
+        'The migration is complete: there is nothing left to keep in step, and no listener is needed any more.',
+      );
+    }
     return 0;
   },
 };

@@ -49,7 +49,7 @@ export const plan: CommandSpec<Options> = {
   async run(context, options) {
     const migration = await loadMigration(context.folder);
     await using database = await openFor(context, 'plan', 1);
-    const live = createLiveText({ ...context.output, print() {} });
+    const live = createLiveText(context.output);
     const result = await readPlan({
       pool: database.pool,
       migration,
@@ -58,10 +58,10 @@ export const plan: CommandSpec<Options> = {
       writeFactor: options.writeFactor,
       sampleScopes: options.sample,
       statementTimeoutMs: options.timeout,
-      onStep: (text) => live.show({}, [`reading ${text} …`]),
+      onStep: (text) => live.show(undefined, [`reading ${text} …`]),
     });
     live.clear();
-    context.output.print({ event: 'plan', ...result }, planText(result));
+    context.output.print({ event: 'plan', ...result }, planText(result, context.output.paint));
     return result.preflight.some(({ level }) => level === 'blocker') ? 1 : 0;
   },
 };

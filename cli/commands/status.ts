@@ -43,7 +43,7 @@ const clearScreen = '\x1b[H\x1b[2J';
 async function show({ output }: Context, pool: pg.Pool, before: WalSample | undefined, watch: boolean) {
   const { status, sample } = await readStatus(pool, await shownDirection(pool), before);
   const clear = watch && process.stdout.isTTY ? clearScreen : '';
-  output.print({ event: 'status', ...status }, clear + statusText(status));
+  output.print({ event: 'status', ...status }, clear + statusText(status, output.paint));
   const answer: Answer = status.findings.some(({ level }) => level === 'broken') ? 1 : 0;
   return { answer, sample };
 }

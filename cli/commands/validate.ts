@@ -61,7 +61,7 @@ export const validate: CommandSpec<Options> = {
     const { pool } = database;
     const name = await activeDirection(pool);
     const loaded = await loadDirection(pool, name, directionOf(migration, name));
-    const live = createLiveText({ ...output, print() {} });
+    const live = createLiveText(output);
     const { target, sample, rate, maxLoad, timeLimit } = options;
     const report = await validateDirection({
       pool,
@@ -77,10 +77,10 @@ export const validate: CommandSpec<Options> = {
       ...(rate !== undefined && { rowsPerSecond: rate }),
       ...(maxLoad !== undefined && { maxLoad }),
       ...(timeLimit !== undefined && { deadlineMs: Date.now() + timeLimit }),
-      onProgress: (at, compared) => live.show({}, [`${at}: ${countText(compared)} rows compared`]),
+      onProgress: (at, compared) => live.show(undefined, [`${at}: ${countText(compared)} rows compared`]),
     });
     live.clear();
-    output.print({ event: 'validated', ...report }, reportText(report));
+    output.print({ event: 'validated', ...report }, reportText(report, output.paint));
     if (options.html !== undefined) await writePage(options.html, reportPage(report, migration.name));
     return report.agrees ? 0 : 1;
   },

@@ -60,7 +60,7 @@ export async function runDev(context: Context, options: DevOptions): Promise<Ans
   await using parts = new AsyncDisposableStack();
   const migration = await loadMigration(folder);
   const hooks = await loadHooks(folder);
-  const onStep = (text: string) => output.json || output.print({}, `  ${text} …`);
+  const onStep = (text: string) => output.say(`  ${text} …`);
   const machine = await startMachine({ ...options, folder, migration, hooks, telemetry, onStep }, parts);
   await announce(machine, telemetry, parts);
   const { databaseUrl, queue } = machine;

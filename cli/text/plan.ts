@@ -1,10 +1,11 @@
 import type { Plan } from '../../engine/plan/plan.ts';
 import type { PreflightFinding } from '../../engine/plan/preflight.ts';
 import type { TableSize } from '../../engine/plan/tables.ts';
+import { type Paint, plain } from './paint.ts';
 import { bytesText, countText, durationText } from './units.ts';
 
 /** A plan for people: what there is, what is odd about it, what it will take, and what stands in the way. */
-export function planText(plan: Plan): string {
+export function planText(plan: Plan, paint: Paint = plain): string {
   const sections: [string, string[]][] = [
     [`Migration "${plan.migration}" on database "${plan.database}" (nothing is changed by this)`, []],
     ['Legacy tables', plan.sources.map(tableText)],
@@ -20,7 +21,7 @@ export function planText(plan: Plan): string {
     ['Backfill', backfillText(plan)],
     ['SQS', sqsText(plan)],
     ['Connections and locks', budgetText(plan)],
-    ['Before you start', plan.preflight.flatMap(findingText)],
+    ['Before you start', plan.preflight.flatMap((finding) => findingText(finding, paint))],
   ];
   const blockers = plan.preflight.filter(({ level }) => level === 'blocker').length;
   const shown = sections.filter(
@@ -92,6 +93,6 @@ function budgetText({ connections, locks }: Plan): string[] {
   ];
 }
 
-function findingText({ level, about, found, fix }: PreflightFinding): string[] {
-  return [`${level} ${about}: ${found}`, `  Do this: ${fix}`];
+function findingText({ level, about, found, fix }: PreflightFinding, paint: Paint): string[] {
+  return [`${paint(level === 'blocker' ? 'bad' : 'attention', level)} ${about}: ${found}`, `  Do this: ${fix}`];
 }

@@ -1,11 +1,14 @@
 import type { CheckResult, TargetReport, ValidationReport } from '../../engine/validate/report.ts';
+import { type Paint, plain } from './paint.ts';
 import { countText, durationText } from './units.ts';
+
+const tones = { agrees: 'good', differs: 'bad', unproven: 'attention' } as const;
 
 /** How many differing rows of a target are printed. */
 const shownRows = 5;
 
 /** A validation's result for people: a line for each target, the first differing rows, and the verdict with its reasons. */
-export function reportText(report: ValidationReport): string {
+export function reportText(report: ValidationReport, paint: Paint = plain): string {
   const verdict = { agrees: 'Every target agrees', differs: 'NOT every target agrees', unproven: 'Nothing is proved' }[
     report.verdict
   ];
@@ -13,7 +16,7 @@ export function reportText(report: ValidationReport): string {
     ...report.targets.flatMap(targetLines),
     ...checkLines(report.checks),
     ...report.reasons,
-    `${verdict} (${durationText(report.spentMs / 1000)}).`,
+    paint(tones[report.verdict], `${verdict} (${durationText(report.spentMs / 1000)}).`),
   ].join('\n');
 }
 

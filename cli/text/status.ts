@@ -1,13 +1,18 @@
 import type { Status } from '../../engine/status/status.ts';
+import { type Paint, plain } from './paint.ts';
 import { progressText } from './progress.ts';
 import { bytesText, countText, durationText } from './units.ts';
 
 /** The state of a migration for people, a few lines. */
-export function statusText(status: Status): string {
+export function statusText(status: Status, paint: Paint = plain): string {
   const lines = status.phase === 'complete' ? completeLines(status) : linesOf(status);
-  const all = [...lines, ...status.findings.map(({ level, text }) => [level, text])];
-  return all.map(([name = '', text = '']) => `${name.padEnd(11)} ${text}`).join('\n');
+  const findings = status.findings.map(({ level, text }) =>
+    paint(level === 'broken' ? 'bad' : 'attention', `${level.padEnd(nameWidth)} ${text}`),
+  );
+  return [...lines.map(([name = '', text = '']) => `${name.padEnd(nameWidth)} ${text}`), ...findings].join('\n');
 }
+
+const nameWidth = 11;
 
 /** There is no stream any more of which anything could be said. */
 function completeLines(status: Status): string[][] {

@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from '../clock.ts';
-import { type ErrorCode, LockstepError } from '../errors.ts';
+import { LockstepError } from '../errors.ts';
 import { remedyFor, sqlState } from '../sqlstate.ts';
 import type { Telemetry } from '../telemetry.ts';
 
@@ -16,21 +16,10 @@ export interface SuperviseOptions {
   readonly clock?: Clock;
 }
 
-/** Outages; every other LockstepError asks for a person. */
-const outages: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'LS_CONNECTION_LOST',
-  'LS_DATABASE_UNREACHABLE',
-  'LS_LISTENER_SUPERSEDED',
-  'LS_LISTENER_RUNNING',
-  'LS_SLOT_BLOCKED',
-  // It went between two looks at it; the next one makes another.
-  'LS_SLOT_LOST',
-  'LS_WAL_SENDERS_EXHAUSTED',
-]);
-
 /** Whether trying again can mend it. */
 export function isOutage(error: unknown): boolean {
-  if (error instanceof LockstepError) return outages.has(error.code);
+  // The catalogue says so of each; LS_SLOT_LOST among them, for the slot went between two looks at it, and the next makes another.
+  if (error instanceof LockstepError) return error.entry.retry === 'by itself';
   return remedyFor(error, false) === 'retry';
 }
 

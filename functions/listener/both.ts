@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isOutage } from '../../engine/capture/supervise.ts';
+import { LockstepError } from '../../engine/errors.ts';
 import type { DirectionName } from '../../engine/migration/contract.ts';
 import { type Arming, readArming } from '../../engine/phases/arming.ts';
 import { type Database, openDatabase } from '../../infra/postgres/database.ts';
@@ -10,6 +11,9 @@ export interface BothParts extends Omit<ListenerParts, 'direction' | 'onCapturin
   readonly onCapturing?: (direction: DirectionName) => void;
 }
 
+/** Why listening has ended: because it was asked to, or because the migration has been completed meanwhile. */
+export type ListeningEnd = 'stopped' | 'complete';
+
 /** How soon after `arm` the way back is captured. */
 const lookEveryMs = 1_000;
 
@@ -18,9 +22,11 @@ const lookEveryMs = 1_000;
  * `signal` aborts or the migration is complete. Both are needed whichever is active: the slot of the other must be moved
  * on as well, or WAL piles up behind it.
  *
- * @throws what `listen` throws for either; then the other has ended too.
+ * @throws LockstepError LS_COMPLETE when the migration had been completed before; what `listen` throws for either direction,
+ * and then the other has ended too.
  */
-export async function listenToBoth(parts: BothParts): Promise<void> {
+export async function listenToBoth(parts: BothParts): Promise<ListeningEnd> {
+  await refuseComplete(parts);
   const ending = new AbortController();
   const signal = AbortSignal.any([parts.signal, ending.signal]);
   const start = async (direction: DirectionName) => {
@@ -32,6 +38,7 @@ export async function listenToBoth(parts: BothParts): Promise<void> {
   };
   const forward = start('forward');
   let reverse: Promise<void> | undefined;
+  let end: ListeningEnd = 'stopped';
   const watch = async () => {
     try {
       await using stack = new AsyncDisposableStack();
@@ -42,7 +49,10 @@ export async function listenToBoth(parts: BothParts): Promise<void> {
       };
       while (!signal.aborted) {
         const { phase, armed } = await look().catch(unlessOutage);
-        if (phase === 'complete') return;
+        if (phase === 'complete') {
+          end = 'complete';
+          return;
+        }
         if (armed && parts.migration.reverse) reverse ??= start('reverse');
         await delay(lookEveryMs, undefined, { signal }).catch(() => undefined);
       }
@@ -55,6 +65,22 @@ export async function listenToBoth(parts: BothParts): Promise<void> {
   results.push(...(await Promise.allSettled([reverse])));
   const failed = results.find((result) => result.status === 'rejected');
   if (failed) throw failed.reason;
+  return end;
+}
+
+/** Asked before a slot could be made: nobody would ever read it again. */
+async function refuseComplete(parts: BothParts): Promise<void> {
+  try {
+    await using database = await open(parts);
+    const { phase } = await readArming(database.pool);
+    if (phase === 'complete') {
+      const name = parts.migration.name;
+      throw new LockstepError('LS_COMPLETE', `The migration "${name}" of this database is complete.`);
+    }
+  } catch (error) {
+    // What else is wrong, such as a database without our tables, the listener itself says better.
+    if (error instanceof LockstepError) throw error;
+  }
 }
 
 const open = ({ env, telemetry }: BothParts): Promise<Database> =>

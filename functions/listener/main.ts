@@ -12,7 +12,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => st
 using telemetry = createAwsTelemetry({ service: 'listener', flushEveryMs: 10_000 });
 const livenessPort = process.env[environment.livenessPort];
 await using _liveness = livenessPort === undefined ? undefined : await answerLiveness(Number(livenessPort));
-await listenToBoth({
+const end = await listenToBoth({
   client: createSqsClient(),
   queueUrl: setting(environment.queueUrl),
   deadLetterQueueUrl: process.env[environment.deadLetterQueueUrl],
@@ -22,3 +22,4 @@ await listenToBoth({
   signal: stop.signal,
   standby: true,
 });
+if (end === 'complete') telemetry.log('info', 'listener.complete; the service can be scaled to 0');

@@ -99,6 +99,25 @@ test('2: what was only received is not confirmed, however often the status is se
   expect(inbox.keys()).toEqual(new Set(['1']));
 });
 
+test('what cannot be read ends the stream with its cause, and is still there for the next one', async () => {
+  await using database = await testDatabase({ template: engineSchema });
+  const { ours } = await prepare(database);
+  await database.pool.query('INSERT INTO photos VALUES (1)');
+  const cause = new TypeError('no message of pgoutput');
+  {
+    await using reader = await readWithOurs(database, ours, publication, {
+      onData() {
+        throw cause;
+      },
+    });
+    await eventually(() => reader.failures.length > 0);
+    expect(reader.failures).toEqual([expect.objectContaining({ code: 'LS_STREAM_UNREADABLE', cause })]);
+  }
+  await using again = await readWithOurs(database, ours, publication);
+  await eventually(() => again.inserted().length === 1);
+  expect(again.inserted()).toEqual(['1']);
+});
+
 test('3: a handler that fails does not lose the change it failed on', async () => {
   await using database = await testDatabase({ template: engineSchema });
   const { migration, library } = await prepare(database);
@@ -196,7 +215,12 @@ test('5: the LSNs of events are no order; commits are', async () => {
     );
     reader.stream.confirm(end ?? 0n);
     // Whoever confirms by the LSN of the events goes back here, or skips.
-    expect(() => reader.stream.confirm((end ?? 0n) - 1n)).toThrow(/cannot go back/);
+    expect(() => reader.stream.confirm((end ?? 0n) - 1n)).toThrow(
+      expect.objectContaining({
+        code: 'LS_POSITION_BACKWARDS',
+        message: expect.stringContaining('cannot go back'),
+      }),
+    );
   }
   await using again = await readWithOurs(database, ours, publication);
   await eventually(() => again.inserted().length === 1);

@@ -61,7 +61,12 @@ export async function readWithOurs(
   database: TestDatabase,
   slot: string,
   publication: string,
-  options: { readonly statusEveryMs?: number; readonly options?: string } = {},
+  options: {
+    readonly statusEveryMs?: number;
+    readonly options?: string;
+    /** Called with each message first; what it throws is a message that cannot be read. */
+    readonly onData?: (payload: Buffer) => void;
+  } = {},
 ): Promise<OurReader> {
   const events: { message: Pgoutput.Message }[] = [];
   const failures: Error[] = [];
@@ -75,6 +80,7 @@ export async function readWithOurs(
     publicationName: publication,
     reader: {
       onData(payload) {
+        options.onData?.(payload);
         events.push({ message: decode(payload) });
         return true;
       },

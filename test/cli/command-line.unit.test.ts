@@ -21,6 +21,10 @@ const commands = [
   'arm',
   'cutover',
   'rollback',
+  'complete',
+  'restore',
+  'dashboard',
+  'completion',
 ];
 const unreachable = 'postgresql://me:s3cr3t@127.0.0.1:1/db';
 
@@ -49,6 +53,16 @@ test('where no newer Node is installed, it says so instead of trying for ever', 
 test.each(commands)('%s --help has examples and exits 0', async (name) => {
   const { code, stdout } = await lockstep([name, '--help']);
   expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`Examples:\\n  \\$ lockstep ${name}`))]);
+});
+
+test('these are all commands that there are, and each of a group has examples, too', async () => {
+  const { stdout } = await lockstep(['--help']);
+  const listed = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);
+  expect(listed.sort()).toEqual([...commands].sort());
+  for (const name of ['plan', 'sync', 'switch']) {
+    const help = await lockstep(['rollback', name, '--help']);
+    expect([help.code, help.stdout]).toEqual([0, expect.stringMatching(`Examples:\n  \\$ lockstep rollback ${name}`)]);
+  }
 });
 
 test.each([

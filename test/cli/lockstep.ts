@@ -19,7 +19,9 @@ type Environment = Readonly<Record<string, string>>;
 
 /** This process's environment without any settings of Lockstep, and with a place of its own for machines' addresses. */
 function environmentWith(added: Environment, state: string): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !/^(LOCKSTEP_|AWS_|NODE_OPTIONS|VITEST)/.test(name));
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^(LOCKSTEP_|AWS_|NODE_OPTIONS|VITEST|FORCE_COLOR|NO_COLOR)/.test(name),
+  );
   return { ...Object.fromEntries(inherited), LOCKSTEP_STATE_DIR: state, ...added };
 }
 
@@ -59,6 +61,7 @@ export interface Running extends AsyncDisposable {
   event(name: string, timeoutMs?: number): Promise<Event>;
   /** In the order in which they were printed. */
   readonly events: readonly Event[];
+  readonly stdout: () => string;
   readonly stderr: () => string;
   /** The exit code, when it has ended (null: killed). */
   ended(timeoutMs?: number): Promise<number | null>;
@@ -70,17 +73,24 @@ export const older = [
   "data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.11.0'})",
 ];
 
-/** Starts a command with --json that runs on; killed at the end of the test if it still does. */
-export function start(args: readonly string[], env: Environment = {}, nodeOptions: readonly string[] = []): Running {
+/** Starts a command that runs on, with --json unless it is to speak to people; killed at the end of the test if it still does. */
+export function start(
+  args: readonly string[],
+  env: Environment = {},
+  nodeOptions: readonly string[] = [],
+  { json = true } = {},
+): Running {
   const state = mkdtempSync(join(tmpdir(), 'lockstep-state-'));
-  const child = spawn(process.execPath, [...nodeOptions, bin, ...args, '--json'], {
+  const child = spawn(process.execPath, [...nodeOptions, bin, ...args, ...(json ? ['--json'] : [])], {
     cwd: checkout,
     env: environmentWith(env, state),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const events: Event[] = [];
   let stderr = '';
-  createInterface({ input: child.stdout }).on('line', (line) => events.push(JSON.parse(line)));
+  let stdout = '';
+  child.stdout.on('data', (chunk) => (stdout += chunk));
+  if (json) createInterface({ input: child.stdout }).on('line', (line) => events.push(JSON.parse(line)));
   child.stderr.on('data', (chunk) => (stderr += chunk));
   const closed = new Promise<void>((resolve) => child.on('close', () => resolve()));
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
@@ -88,6 +98,7 @@ export function start(args: readonly string[], env: Environment = {}, nodeOption
     process: child,
     state,
     events,
+    stdout: () => stdout,
     stderr: () => stderr,
     async event(name, timeoutMs = 60_000) {
       const find = () => events.find(({ event }) => event === name);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { switchLock } from '../../engine/locks.ts';
 import { id, rows, value } from '../sql/world.ts';
 import { legacyCatalog, legacyRows } from './catalogs.ts';
 import { cutOver } from './world.ts';
@@ -45,6 +46,12 @@ test('complete refuses what is not in step, goes on after a failure at any point
   });
   await app.query("DELETE FROM lockstep.in_flight WHERE commit_lsn = '0/1'");
 
+  // A cutover or rollback holds this lock.
+  const busy = await world.database.client();
+  await busy.query('SELECT pg_advisory_lock($1)', [switchLock()]);
+  await expect(world.complete()).rejects.toMatchObject({ code: 'LS_COMPLETION_BUSY' });
+  await busy.query('SELECT pg_advisory_unlock($1)', [switchLock()]);
+
   const catalog = await legacyCatalog(app);
   const before = await legacyRows(app);
   expect(Object.keys(catalog).length).toBeGreaterThan(150);
@@ -78,6 +85,16 @@ test('complete refuses what is not in step, goes on after a failure at any point
   // The application goes on; then back. A restore that fails has done nothing.
   await app.query(`UPDATE users SET display_name = 'still here'; SELECT refresh_user_analytics_summary()`);
   await expect(world.restore(crashAt('restore.before-commit'))).rejects.toThrow('crash');
+  expect(await value(app, legacyTables)).toBe(0);
+  await app.query('CREATE TABLE photos (id INTEGER)');
+  await expect(world.restore()).rejects.toMatchObject({
+    code: 'LS_RESTORE_FAILED',
+    message: expect.stringMatching(
+      /rollback_to_legacy\.sql line \d+: relation "photos" already exists \(SQLSTATE 42P07\)/,
+    ),
+  });
+  expect(await value(app, 'SELECT phase FROM lockstep.phase')).toBe('complete');
+  await app.query('DROP TABLE photos');
   expect(await value(app, legacyTables)).toBe(0);
   const restored = await world.restore();
   expect(restored).toMatchObject({

@@ -3,8 +3,12 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Command } from 'commander';
 import { expect, test } from 'vitest';
+import { answers } from '../../cli/answers/answers.ts';
+import type { EventName } from '../../cli/answers/versions.ts';
 import { addCommand, addGroup, type CommandGroup, type CommandSpec } from '../../cli/command.ts';
+import { completionOf } from '../../cli/commands/completion.ts';
 import { errorsPage } from '../../docs/errors.ts';
+import { answersOf, jsonPage, schemaText } from '../../docs/json.ts';
 import { errorCatalogue } from '../../engine/errors.ts';
 import { blocksOf, documents, mentionsOf, root } from './support.ts';
 
@@ -38,6 +42,19 @@ function malformed(target: string): string | undefined {
 
 test('docs/errors.md is what engine/errors.ts says (npm run docs)', async () => {
   expect(await readFile(join(root, 'docs/errors.md'), 'utf8')).toBe(errorsPage(errorCatalogue));
+});
+
+test('docs/json.md and docs/schema are what cli/answers says (npm run docs), and every command is in them', async () => {
+  expect(await readFile(join(root, 'docs/json.md'), 'utf8')).toBe(jsonPage());
+  const events = Object.keys(answers) as EventName[];
+  for (const event of events) {
+    expect(await readFile(join(root, `docs/schema/${event}.schema.json`), 'utf8'), event).toBe(schemaText(event));
+  }
+  expect(await readdir(join(root, 'docs/schema'))).toHaveLength(events.length);
+  const printed = new Set(Object.values(answersOf).flat());
+  expect(events.filter((event) => !printed.has(event))).toEqual(['error']);
+  const lines = Object.keys(answersOf).map((line) => line.split(' ')[0]);
+  expect([...new Set(lines)].sort()).toEqual([...(await optionsByCommand()).keys()].sort());
 });
 
 test('every link and picture of the documentation leads somewhere', async () => {
@@ -74,9 +91,11 @@ async function optionsByCommand(): Promise<Map<string, Set<string>>> {
   for (const file of await readdir(join(root, 'cli/commands'))) {
     const module = (await import(join(root, 'cli/commands', file))) as Record<
       string,
-      CommandSpec<never> | CommandGroup
+      CommandSpec<never> | CommandGroup | typeof completionOf
     >;
-    for (const spec of Object.values(module)) {
+    for (const exported of Object.values(module)) {
+      // One is made of all the others.
+      const spec = exported === completionOf ? completionOf(async () => new Command()) : exported;
       const program = new Command();
       if (Array.isArray((spec as Partial<CommandGroup>).commands)) addGroup(program, spec as CommandGroup);
       else if (typeof (spec as CommandSpec<never>).configure === 'function')

@@ -23,7 +23,7 @@ import { type TestQueue, testQueue } from '../support/queue.ts';
 /** A part of the machine that runs until it is stopped. */
 export interface Part extends AsyncDisposable {
   /** Rejects with what ended it. */
-  readonly ended: Promise<void>;
+  readonly ended: Promise<unknown>;
 }
 
 export interface World extends AsyncDisposable {
@@ -117,7 +117,7 @@ export async function startListening(
 ): Promise<Part> {
   const stopping = new AbortController();
   const { promise: capturing, resolve } = Promise.withResolvers<void>();
-  const ended = listenToBoth({
+  const ended: Promise<unknown> = listenToBoth({
     client: queue.sqs,
     queueUrl: queue.queueUrl,
     migration,

@@ -1,45 +1,25 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { checkMigration } from '../../engine/check/check.ts';
-import type { Migration } from '../../engine/migration/contract.ts';
-import type { DevHooks } from '../../engine/migration/dev.ts';
-import { dev as bookingsHooks } from '../../examples/bookings/dev.ts';
-import { migration as bookings } from '../../examples/bookings/migration.ts';
-import { dev as ordersHooks } from '../../examples/orders/dev.ts';
-import { migration as orders } from '../../examples/orders/migration.ts';
-import { checkout, start } from '../cli/lockstep.ts';
-import { testDatabase } from '../support/database.ts';
-import { runSqlFiles } from '../support/photomemory.ts';
+import { answers } from '../../cli/answers/answers.ts';
+import type { EventName } from '../../cli/answers/versions.ts';
+import { answersIn, checkAnswer } from '../cli/answers.ts';
+import { checkout, lockstep, start } from '../cli/lockstep.ts';
+import { journeys } from './journeys.ts';
+import { openTerminal, travel } from './lifecycle.ts';
 
-/** What `check` says of each: docs/your-own-migration.md tells of what is known of orders. */
-const examples: [string, Migration, DevHooks, string[]][] = [
-  ['orders', orders, ordersHooks, ['no-index-path', 'no-index-path']],
-  ['bookings', bookings, bookingsHooks, []],
-];
+const folders = journeys.map(({ folder }) => folder);
+const seen = new Set<EventName>();
 
-test.each(examples)(
-  'nothing unknown is wrong with examples/%s',
-  async (name, migration, { seed }, known) => {
-    await using database = await testDatabase();
-    for (const folder of ['engine/schema', `examples/${name}`]) {
-      await runSqlFiles(database.pool, new URL(`../../${folder}/`, import.meta.url), /^\d{3}_.*\.sql$/);
-    }
-    const report = await checkMigration({ pool: database.pool, migration, ...(seed && { seed }) });
-    expect(report.findings.map(({ rule }) => rule)).toEqual(known);
-    // What is found without a rehearsal spares it.
-    if (known.length > 0) return;
-    expect(Math.min(report.rehearsed.forward ?? 0, report.rehearsed.reverse ?? 0)).toBeGreaterThan(20);
-  },
-  180_000,
-);
-
-test.each(examples)(
-  'examples/%s: backfill, live changes through the queue, validation',
-  async (name) => {
-    const folder = join(checkout, 'examples', name);
-    await using dev = start(['dev', '--migration', folder, '--users', '50', '--traffic', '40', '--duration', '3']);
+test.each(folders)(
+  '%s: backfill, live changes through the queue, validation',
+  async (folder) => {
+    const args = ['dev', '--migration', join(checkout, folder), '--users', '50', '--traffic', '40', '--duration', '3'];
+    await using dev = start(args);
     await dev.event('ready', 120_000);
     expect(await dev.ended(120_000)).toBe(0);
+    for (const answer of dev.events) seen.add(checkAnswer(answer));
     const summary = await dev.event('summary');
     expect(summary).toMatchObject({ agrees: true, reasons: [], legacy: { errors: 0 } });
     expect(summary.legacy.transactions).toBeGreaterThan(40);
@@ -49,3 +29,47 @@ test.each(examples)(
   },
   300_000,
 );
+
+test.each(journeys)(
+  '$folder: arm, cutover, writes back, rollback, forward again, cutover, completion, restored',
+  async (journey) => {
+    await using terminal = await openTerminal(journey.folder);
+    await travel(terminal, journey);
+    for (const event of terminal.seen()) seen.add(event);
+  },
+  600_000,
+);
+
+test('what a command says with --json follows its schema: each answer that there is', {
+  timeout: 300_000,
+}, async () => {
+  const [folder = ''] = folders;
+  await using terminal = await openTerminal(folder);
+  const { json, begin } = terminal;
+  await json(['plan'], 1);
+  await json(['migrate']);
+  await json(['backfill', '--status']);
+  await json(['backfill', '--pause'], 1);
+  await json(['backfill', '--target', 'customers']);
+  await json(['validate', '--target', 'nothing'], 2);
+  await json(['completion', 'bash']);
+  const scratch = mkdtempSync(join(tmpdir(), 'lockstep-json-'));
+  try {
+    for (const args of [
+      ['new', join(scratch, 'mine')],
+      ['check', join(scratch, 'mine')],
+    ]) {
+      const { code, stdout } = await lockstep([...args, '--json']);
+      expect(code, stdout).toBe(0);
+      for (const answer of answersIn(stdout)) seen.add(checkAnswer(answer));
+    }
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+  await begin(['dashboard']).event('ready');
+  await begin(['apply']).event('applying');
+  await json(['wait']);
+  for (const event of terminal.seen()) seen.add(event);
+  // Given by a listener that is running when the migration is completed: test/complete/afterwards.test.ts checks it.
+  expect(Object.keys(answers).filter((event) => !seen.has(event as EventName))).toEqual(['listening-ended']);
+});

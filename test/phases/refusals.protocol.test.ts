@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { switchLock } from '../../engine/locks.ts';
+import type { Migration } from '../../engine/migration/contract.ts';
 import { arm } from '../../engine/phases/arm.ts';
 import type { SwitchOptions } from '../../engine/phases/switch.ts';
 import { silent } from '../../engine/telemetry.ts';
@@ -156,4 +157,33 @@ test('a table that a rewrite rule is on cannot be merged into, so it cannot be a
   await loud('library.people');
   await app.query('ALTER TABLE library.people DISABLE RULE "on library.people"');
   await armed();
+});
+
+test('a table that others hold is told of, and nothing is armed; a migration without a way back cannot be', async () => {
+  await using library = await stillLibrary();
+  const { database } = library;
+  const before = await catalogs(database.pool);
+  const armed = async (of: Migration) =>
+    arm({
+      client: await database.client(),
+      migration: of,
+      telemetry: silent,
+      limits: { lockTimeoutMs: 50, patienceMs: 200, pauseMs: 20 },
+    });
+  const holder = await database.client();
+  await holder.query('BEGIN; LOCK TABLE library.loans IN ACCESS EXCLUSIVE MODE');
+  await expect(armed(migration)).rejects.toMatchObject({
+    code: 'LS_ARM_LOCKED',
+    message: expect.stringMatching(/locked by others.*pid \d+/s),
+  });
+  await holder.query('ROLLBACK');
+  const { reverse: _reverse, ...oneWay } = migration;
+  await expect(armed(oneWay)).rejects.toMatchObject({ code: 'LS_NO_WAY_BACK' });
+  const { guards: _guards, ...unguarded } = migration;
+  await expect(armed(unguarded)).rejects.toMatchObject({
+    code: 'LS_NO_WAY_BACK',
+    message: expect.stringContaining('declares no guards'),
+  });
+  expect(await catalogs(database.pool)).toEqual(before);
+  await armed(migration);
 });

@@ -39,6 +39,10 @@ test('an edited step is refused with the line that differs', () => {
 });
 
 test('a step that is gone, or comes too late, is refused', () => {
+  expect(() => dueSteps([], [record(1)], forward)).toThrow(expect.objectContaining({ code: 'LS_STEP_MISSING' }));
+  expect(() => dueSteps([file(1), file(2)], [record(2)], forward)).toThrow(
+    expect.objectContaining({ code: 'LS_STEP_ORDER' }),
+  );
   expect(() => dueSteps([], [record(1)], forward)).toThrow(/001_x.sql \(m\) was applied, but the file is gone/);
   expect(() => dueSteps([file(1), file(2)], [record(2)], forward)).toThrow(/001_x.sql has not been applied, but 002_x/);
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { listenToBoth } from '../../../functions/listener/both.ts';
 import { setting } from '../../../functions/settings.ts';
 import { defaultShards, environment } from '../../../infra/contract.ts';
@@ -6,7 +7,7 @@ import { loadMigration } from '../../migration-folder.ts';
 import { serve } from '../worker-process.ts';
 
 await serve(async ({ folder, telemetry, signal, ready }) => {
-  await listenToBoth({
+  const end = await listenToBoth({
     client: createSqsClient(),
     queueUrl: setting(environment.queueUrl),
     deadLetterQueueUrl: process.env[environment.deadLetterQueueUrl],
@@ -18,4 +19,6 @@ await serve(async ({ folder, telemetry, signal, ready }) => {
     standby: true,
     onCapturing: ready,
   });
+  // The machine goes on: the page shows the end, and `lockstep restore` may give it something to do for another listener.
+  if (end === 'complete' && !signal.aborted) await once(signal, 'abort');
 });

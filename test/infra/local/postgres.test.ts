@@ -184,3 +184,12 @@ test('a taken port is named, and nothing is left', async () => {
   await expect(startPostgres({ port: server.port })).rejects.toMatchObject({ code: 'LS_PORT_IN_USE' });
   expect(readdirSync(tmpdir()).length).toBe(before);
 });
+
+test('a server that does not start says what it said, and nothing is left', async () => {
+  const before = readdirSync(tmpdir()).length;
+  await expect(startPostgres({ fsync: false, settings: { shared_buffers: 'plenty' } })).rejects.toMatchObject({
+    code: 'LS_LOCAL_POSTGRES',
+    message: expect.stringMatching(/did not start.*invalid value for parameter "shared_buffers"/s),
+  });
+  expect(readdirSync(tmpdir()).length).toBe(before);
+});

@@ -1,0 +1,11 @@
+-- lockstep: phase complete
+-- squawk-ignore-file ban-drop-table
+-- Due once `lockstep complete` has compared every row and changed the phase. Without CASCADE: whatever else depends on the
+-- table stops the step, and the server names it.
+
+SELECT lockstep.drop_recorded_views('lockstep_reverse');
+SELECT lockstep.drop_recorded_views('lockstep_forward');
+-- sales.orders draws its numbers from the sequence.
+SELECT lockstep.release_recorded_sequences('shop.orders');
+
+DROP TABLE shop.orders;
