@@ -49,13 +49,13 @@ async function lockstep(...args: string[]): Promise<void> {
   await once(spawn(process.execPath, [bin, ...args], { env, stdio: ['ignore', 'ignore', 'inherit'] }), 'exit');
 }
 
-/** Clean changes of the legacy tables, until stopped. */
-function startTraffic(pool: pg.Pool) {
+/** Clean changes of one side's files, until stopped. */
+function startTraffic(pool: pg.Pool, table: 'photos' | 'media_files') {
   let stopped = false;
   const one = async () => {
     await pool.query(
-      `UPDATE photos SET width = coalesce(width, 0) + 1, updated_at = now()
-       WHERE id IN (SELECT id FROM photos TABLESAMPLE SYSTEM (1) LIMIT ceil(random() * 4))`,
+      `UPDATE ${table} SET width = coalesce(width, 0) + 1, updated_at = now()
+       WHERE id IN (SELECT id FROM ${table} TABLESAMPLE SYSTEM (1) LIMIT ceil(random() * 4))`,
     );
     await delay(10 + Math.random() * 60);
   };
@@ -78,12 +78,16 @@ async function mend(pool: pg.Pool): Promise<void> {
   await pool.query(`UPDATE users SET subscription_plan = 'free' WHERE id IN ${scopes('user_subscriptions')}`);
 }
 
+const wide = { width: 1280, height: 1010 } as const;
+const narrow = { width: 390, height: 844 } as const;
 const shapes = {
-  light: { width: 1280, height: 1010, colorScheme: 'light' },
-  dark: { width: 1280, height: 1010, colorScheme: 'dark' },
-  phone: { width: 390, height: 844, colorScheme: 'light' },
+  light: { ...wide, colorScheme: 'light' },
+  dark: { ...wide, colorScheme: 'dark' },
+  phone: { ...narrow, colorScheme: 'light' },
+  'phone-dark': { ...narrow, colorScheme: 'dark' },
 } as const;
 type Shape = keyof typeof shapes;
+const every = Object.keys(shapes) as Shape[];
 
 /** WebP keeps them small; Chromium itself converts. */
 async function asWebp(browser: Browser, png: Buffer): Promise<Buffer> {
@@ -95,7 +99,7 @@ async function asWebp(browser: Browser, png: Buffer): Promise<Buffer> {
       await image.decode();
       const canvas = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height });
       canvas.getContext('2d').drawImage(image, 0, 0);
-      return canvas.toDataURL('image/webp', 0.9);
+      return canvas.toDataURL('image/webp', 0.8);
     })()`)) as string;
     return Buffer.from(url.split(',')[1] ?? '', 'base64');
   } finally {
@@ -108,7 +112,7 @@ async function withPage(browser: Browser, url: string, shape: Shape, work: (page
   const page = await browser.newPage({
     viewport: { width, height },
     colorScheme,
-    deviceScaleFactor: shape === 'phone' ? 2 : 1,
+    deviceScaleFactor: width === narrow.width ? 1.5 : 1,
   });
   try {
     await page.goto(url);
@@ -119,8 +123,8 @@ async function withPage(browser: Browser, url: string, shape: Shape, work: (page
 }
 
 /** One picture a shape, once the page's title says what it is to show. */
-async function shoot(browser: Browser, url: string, name: string, title: RegExp, wanted: readonly Shape[]) {
-  for (const shape of wanted) {
+async function shoot(browser: Browser, url: string, name: string, title: RegExp) {
+  for (const shape of every) {
     await withPage(browser, url, shape, async (page) => {
       const deadline = Date.now() + 10 * 60_000;
       while (!title.test(await page.title())) {
@@ -142,15 +146,22 @@ async function run(): Promise<void> {
   cleanup.defer(() => browser.close());
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 2 });
   cleanup.defer(() => pool.end());
-  cleanup.defer(startTraffic(pool));
+  const stopLegacyTraffic = startTraffic(pool, 'photos');
+  cleanup.defer(stopLegacyTraffic);
 
-  await shoot(browser, dashboardUrl, 'dashboard-backfill', /^Backfill running, [2-9]\d? %/, ['light', 'dark']);
+  await shoot(browser, dashboardUrl, 'dashboard-backfill', /^Backfill running, [2-9]\d? %/);
   while ((await pool.query('SELECT FROM lockstep.backfill WHERE finished_at IS NULL')).rowCount) await delay(1_000);
   await lockstep('wait', '--timeout', '600');
+  await lockstep('validate');
+  await shoot(browser, dashboardUrl, 'dashboard-quarantine', /quarantine/);
+
+  // Someone has written to a target by hand.
+  await pool.query(`UPDATE media_files SET file_size_bytes = file_size_bytes + 1, original_filename = 'renamed by hand.jpg'
+    WHERE id IN (SELECT id FROM media_files WHERE file_type = 'image' ORDER BY id LIMIT 3)`);
   const report = join(state, 'report.html');
   await lockstep('validate', '--html', report);
-  await shoot(browser, pathToFileURL(report).href, 'report', /./, ['light', 'dark', 'phone']);
-  await shoot(browser, dashboardUrl, 'dashboard-quarantine', /quarantine/, ['light', 'dark', 'phone']);
+  await shoot(browser, pathToFileURL(report).href, 'report', /./);
+  await lockstep('validate', '--repair');
 
   for (let attempts = 0; attempts < 5; attempts += 1) {
     await mend(pool);
@@ -158,7 +169,17 @@ async function run(): Promise<void> {
     await lockstep('retry');
   }
   await lockstep('validate');
-  await shoot(browser, dashboardUrl, 'dashboard-steady', /^In step ·/, ['light', 'dark', 'phone']);
+  await shoot(browser, dashboardUrl, 'dashboard-steady', /^In step ·/);
+
+  await lockstep('arm', '--yes');
+  await lockstep('validate');
+  await shoot(browser, dashboardUrl, 'dashboard-cutover', /^In step ·/);
+  await stopLegacyTraffic();
+  await lockstep('cutover', '--yes');
+  cleanup.defer(startTraffic(pool, 'media_files'));
+  await lockstep('wait', '--timeout', '600');
+  await lockstep('validate');
+  await shoot(browser, dashboardUrl, 'dashboard-reverse', /^In step ·/);
 }
 
 try {
