@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
-import { checkLockBudget } from '../../engine/apply/limits.ts';
+import { limitsWithinBudget } from '../../engine/apply/limits.ts';
 import { testDatabase } from '../support/database.ts';
 
 test('more appliers than the lock table has room for are refused before they begin, with the figures', async () => {
   await using database = await testDatabase();
-  await checkLockBudget(database.pool, 1);
-  await expect(checkLockBudget(database.pool, 1_000)).rejects.toMatchObject({
+  await limitsWithinBudget(database.pool, 1);
+  await expect(limitsWithinBudget(database.pool, 1_000)).rejects.toMatchObject({
     code: 'LS_LOCK_BUDGET',
     message: expect.stringMatching(
       /1000 concurrent merges may take \d+ locks.*holds \d+ \(max_locks_per_transaction \d+ × max_connections \d+\)/,
