@@ -76,6 +76,11 @@ export async function inTransaction<T>(
 ): Promise<{ value: T; committedLsn: string }> {
   const client = await pool.connect();
   let broken: Error | undefined;
+  // Lost between two statements: without a listener it would end the application. The next statement tells.
+  const lost = (error: Error) => {
+    broken = error;
+  };
+  client.on('error', lost);
   try {
     await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
     const value = await work(client);
@@ -85,11 +90,10 @@ export async function inTransaction<T>(
     if (results[0]?.command !== 'COMMIT') throw swallowed();
     return { value, committedLsn: results[1]?.rows[0]?.lsn ?? '' };
   } catch (error) {
-    await client.query('ROLLBACK').catch((lost: Error) => {
-      broken = lost;
-    });
+    await client.query('ROLLBACK').catch(lost);
     throw (error as { code?: unknown } | null)?.code === transactionAborted ? swallowed(error) : error;
   } finally {
+    if (broken === undefined) client.off('error', lost);
     client.release(broken);
   }
 }

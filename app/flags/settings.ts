@@ -74,8 +74,7 @@ export function openSettings(options: SettingsOptions): Settings {
       }
     } finally {
       closing.signal.removeEventListener('abort', bell);
-      client.removeListener('error', bell);
-      // It listens: not to be given to anyone else.
+      // It listens: not to be given to anyone else. Its last errors are nobody's, and must not end the application.
       client.release(true);
     }
   };

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { expect, test } from 'vitest';
 import { openSchemas } from '../../app/index.ts';
 import { guardSqlState } from '../../app/manager/guard.ts';
@@ -151,6 +152,22 @@ test('the victim of a deadlock is repeated', async () => {
     { event: 'repeated', sqlState: '40P01' },
     { event: 'repeated', sqlState: '40P01' },
   ]);
+});
+
+test('a connection that is lost between two statements is an error of that write, and of nothing else', async () => {
+  await using db = await world();
+  const { write } = db.schemas.forUser(user);
+  const losing = write(async (to, client) => {
+    await to.media.addPhoto(id('project', 1), file(2));
+    const ended = once(client, 'end');
+    const { rows: own } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await db.pool.query('SELECT pg_terminate_backend($1)', [own[0]?.pid]);
+    await ended;
+    return to.media.addPhoto(id('project', 1), file(3));
+  });
+  await expect(losing).rejects.toThrow();
+  expect(await rows(db.pool, 'SELECT id FROM photos')).toEqual([{ id: photo }]);
+  expect(await write((to) => to.media.addPhoto(id('project', 1), file(2)))).toBe(true);
 });
 
 test('writes are all there before the migration has begun', async () => {
