@@ -1,7 +1,7 @@
 import { LockstepError } from '../errors.ts';
 import { nameOf } from '../identifiers.ts';
 import type { LedgerEntry } from '../ledger/entries.ts';
-import { encode } from '../message/codec.ts';
+import { encode, queueable } from '../message/codec.ts';
 import type { BackfillMessage, OutgoingMessage } from '../message/message.ts';
 import { groupOfBackfill, groupOfShard } from '../message/shard.ts';
 import type { Direction, DirectionName, Source } from '../migration/contract.ts';
@@ -113,7 +113,7 @@ class Draft {
       message: {
         deduplicationId: this.#id,
         group: groupOfShard(this.#directionName, this.#shard),
-        body: `${this.#head}${sources.join(',')}}}`,
+        body: queueable(`${this.#head}${sources.join(',')}}}`),
       },
     };
   }

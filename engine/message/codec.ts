@@ -31,7 +31,19 @@ export type Decoded =
 
 /** The body under which a message is queued: JSON, UTF-8. */
 export function encode(message: Message): string {
-  return JSON.stringify(message);
+  return queueable(JSON.stringify(message));
+}
+
+const refusedByQueue = /[\uD800-\uDFFF\uFFFE\uFFFF]/g;
+
+/**
+ * The same JSON in characters that SQS takes. It refuses U+FFFE and U+FFFF (or, as its documentation once had it, replaces
+ * them, which would make another key of one); what lies beyond U+FFFF is escaped as well, because not all that speak its
+ * protocol count by code points. JSON itself escapes what is below U+0020.
+ * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html
+ */
+export function queueable(json: string): string {
+  return json.replace(refusedByQueue, (unit) => `\\u${unit.charCodeAt(0).toString(16)}`);
 }
 
 /**
@@ -58,7 +70,14 @@ export function decode(body: string, migration: Pick<Migration, 'forward' | 'rev
 
 function sentence(error: z.ZodError): string {
   const issue = error.issues[0];
-  return issue ? `At "${issue.path.join('.')}": ${issue.message}.` : 'The message does not have the agreed shape.';
+  return issue
+    ? `At "${short(issue.path.join('.'))}": ${short(issue.message)}.`
+    : 'The message does not have the agreed shape.';
+}
+
+/** Names that a message brings along may have any length. */
+function short(name: string): string {
+  return name.length > 200 ? `${name.slice(0, 200)}…` : name;
 }
 
 function flawInRows(
@@ -67,7 +86,7 @@ function flawInRows(
 ): string | undefined {
   for (const [name, changed] of Object.entries(rows)) {
     const source = direction.sources.find((candidate) => candidate.name === name);
-    if (!source) return `This migration has no source "${name}".`;
+    if (!source) return `This migration has no source "${short(name)}".`;
     const width = source.key.length + source.routing.length;
     for (const row of changed) {
       if (row.length !== width) return `A row of source "${name}" has ${row.length} values instead of ${width}.`;
@@ -79,5 +98,5 @@ function flawInRows(
 
 function flawInTargets(targets: readonly string[], direction: Direction): string | undefined {
   const unknown = targets.find((name) => !direction.targets.some((target) => target.name === name));
-  return unknown === undefined ? undefined : `This migration has no target "${unknown}".`;
+  return unknown === undefined ? undefined : `This migration has no target "${short(unknown)}".`;
 }

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
+import { z } from 'zod';
 import type { Applier } from '../../engine/apply/applier.ts';
 import type { ApplyOutcome } from '../../engine/apply/outcome.ts';
+import { LockstepError } from '../../engine/errors.ts';
 import { decode } from '../../engine/message/codec.ts';
 import type { Message, Publisher } from '../../engine/message/message.ts';
 import { groupOfBackfill } from '../../engine/message/shard.ts';
@@ -38,10 +40,12 @@ type Verdict = 'finished' | 'again';
  * Handles a batch of the queue: messages are applied, those that nobody can read go to the dead-letter queue, and those
  * that could not be finished are reported, with all that come after them in their group
  * (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html).
- * Throws what no repetition mends, so that the whole batch stays in the queue and an alarm is raised.
+ * Throws what no repetition mends, so that the whole batch stays in the queue and an alarm is raised; LS_CONFIG for an
+ * event that is no batch.
  */
 export function createApplyHandler(options: ApplyHandlerOptions): ApplyHandler {
   return async (event, invocation) => {
+    refuseOtherEvents(event);
     const deadlineMs = Date.now() + invocation.getRemainingTimeInMillis() - 2 * reserveMs;
     const verdicts = new Map<SQSRecord, Verdict>();
     const readable = new Map<SQSRecord, Message>();
@@ -62,6 +66,29 @@ export function createApplyHandler(options: ApplyHandlerOptions): ApplyHandler {
     await giveBack(options, unfinished);
     return { batchItemFailures: unfinished.map(({ messageId }) => ({ itemIdentifier: messageId })) };
   };
+}
+
+const batch = z.looseObject({
+  Records: z.array(
+    z.looseObject({
+      messageId: z.string().min(1),
+      receiptHandle: z.string(),
+      body: z.string(),
+      attributes: z.looseObject({ MessageGroupId: z.string().min(1).optional(), ApproximateReceiveCount: z.string() }),
+    }),
+  ),
+});
+
+/** Whoever invokes the function by hand, or wires it to something else, is told so. @throws LockstepError LS_CONFIG */
+function refuseOtherEvents(event: unknown): void {
+  const { error } = batch.safeParse(event);
+  if (error === undefined) return;
+  const [issue] = error.issues;
+  const at = issue === undefined || issue.path.length === 0 ? 'the event' : issue.path.slice(0, 4).join('.');
+  throw new LockstepError(
+    'LS_CONFIG',
+    `The event is not a batch of the queue's messages (${at.slice(0, 100)} is not what SQS sends); nothing of it was applied.`,
+  );
 }
 
 async function judge(

@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import { z } from 'zod';
-import { LockstepError } from '../../engine/errors.ts';
 import type { Migration } from '../../engine/migration/contract.ts';
 import { type SwitchOutcome, switchDirection } from '../../engine/phases/switch.ts';
 import type { Telemetry } from '../../engine/telemetry.ts';
+import { parsePayload } from '../payload.ts';
 
 /** What the caller asks for; documented in docs/cutover.md. */
 const payloadSchema = z.strictObject({
@@ -51,13 +51,7 @@ export function createCutoverHandler(
 ): (payload: unknown, invocation: Invocation) => Promise<CutoverAnswer> {
   const { pool, migration, telemetry } = options;
   return async (payload, invocation) => {
-    const parsed = payloadSchema.safeParse(payload ?? {});
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      const message = `The payload is not understood: at "${issue?.path.join('.')}" ${issue?.message}.`;
-      throw new LockstepError('LS_CONFIG', message);
-    }
-    const { change, dryRun, maxPauseMs, validatedWithinSeconds } = parsed.data;
+    const { change, dryRun, maxPauseMs, validatedWithinSeconds } = parsePayload(payloadSchema, payload);
     const result = await switchDirection({
       pool,
       migration,

@@ -33,6 +33,13 @@ export interface MigrateAnswer {
   readonly roles: readonly string[];
 }
 
+/** Whether the payload is `{"arm": true}`. A deployment's own event has other fields, which are not ours. */
+export function asksToArm(event: unknown): boolean {
+  return (
+    typeof event === 'object' && event !== null && Object.hasOwn(event, 'arm') && 'arm' in event && event.arm === true
+  );
+}
+
 /** Prepares the way back, as the owner of the tables: `lockstep arm`, for whoever has no way to the database. */
 export async function armDatabase({
   pool,

@@ -6,7 +6,7 @@ import { createAwsTelemetry } from '../../infra/telemetry/aws.ts';
 import { dev } from '../../sql/dev.ts';
 import { migration } from '../../sql/migration.ts';
 import { setting } from '../settings.ts';
-import { type ArmAnswer, armDatabase, type MigrateAnswer, migrateDatabase } from './handler.ts';
+import { type ArmAnswer, armDatabase, asksToArm, type MigrateAnswer, migrateDatabase } from './handler.ts';
 import { parseRoleSecrets } from './roles.ts';
 
 const telemetry = createAwsTelemetry({ service: 'migrate' });
@@ -27,8 +27,3 @@ export const handler = async (event: unknown): Promise<MigrateAnswer | ArmAnswer
     ...(trialUsers !== undefined && { trial: { users: Number(trialUsers), seed: dev.seed } }),
   });
 };
-
-/** A deployment's own event has other fields, which are not ours. */
-function asksToArm(event: unknown): boolean {
-  return typeof event === 'object' && event !== null && 'arm' in event && event.arm === true;
-}

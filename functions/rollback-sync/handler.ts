@@ -1,6 +1,5 @@
 import type pg from 'pg';
 import { z } from 'zod';
-import { LockstepError } from '../../engine/errors.ts';
 import type { Migration } from '../../engine/migration/contract.ts';
 import { loadDirection } from '../../engine/migration/load.ts';
 import { armable } from '../../engine/phases/arm.ts';
@@ -8,6 +7,7 @@ import { type Lossiness, readLossiness } from '../../engine/phases/lossiness.ts'
 import { type SyncOutcome, syncBack } from '../../engine/phases/sync.ts';
 import { activeDirection } from '../../engine/status/phase.ts';
 import type { Telemetry } from '../../engine/telemetry.ts';
+import { parsePayload } from '../payload.ts';
 
 /** What the caller asks for; documented in docs/cutover.md. */
 const payloadSchema = z.strictObject({
@@ -47,13 +47,7 @@ export function createRollbackSyncHandler({
   telemetry,
 }: RollbackSyncOptions): (payload: unknown, invocation: Invocation) => Promise<RollbackSyncAnswer> {
   return async (payload, invocation) => {
-    const parsed = payloadSchema.safeParse(payload ?? {});
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      const message = `The payload is not understood: at "${issue?.path.join('.')}" ${issue?.message}.`;
-      throw new LockstepError('LS_CONFIG', message);
-    }
-    const { all, dryRun } = parsed.data;
+    const { all, dryRun } = parsePayload(payloadSchema, payload);
     if (dryRun) {
       const { reverse } = armable(migration);
       const loaded = await loadDirection(pool, 'reverse', reverse);
