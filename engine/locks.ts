@@ -38,6 +38,17 @@ export function targetLock(direction: DirectionName, target: string): LockKey {
   return lockKey('target', direction, target);
 }
 
+/**
+ * The name of a value in a lock. Texts of equal values may differ, and who wants to lock one of them must meet who has locked
+ * the other: `by` is the catalog's word on its type (`CatalogColumn.lockedBy`).
+ */
+export function lockName(text: string, by: 'text' | 'number' | 'nothing'): string {
+  if (by === 'text') return text;
+  if (by === 'nothing') return '';
+  if (text === '-0') return '0';
+  return /^-?\d+\.\d+$/.test(text) ? text.replace(/\.?0+$/, '') : text;
+}
+
 /** Serializes what one source row asks for. `key`: its key values in order. */
 export function rowLock(direction: DirectionName, source: string, key: readonly string[]): LockKey {
   return lockKey('row', direction, source, ...key);

@@ -1,4 +1,4 @@
-import { inLockOrder, type LockKey, rowLock } from '../locks.ts';
+import { inLockOrder, type LockKey, lockName, rowLock } from '../locks.ts';
 import type { ChangedRow, ChangesMessage } from '../message/message.ts';
 import type { LoadedDirection, LoadedSource } from '../migration/load.ts';
 import { keyIdentity } from './batch.ts';
@@ -98,7 +98,7 @@ export function rowLocks(loaded: LoadedDirection, slice: Slice): LockKey[] {
         rowLock(
           loaded.name,
           source.name,
-          row.slice(0, source.key.length).map((part) => part ?? ''),
+          source.keyLockedBy.map((by, column) => lockName(row[column] ?? '', by)),
         ),
       );
   }

@@ -1,4 +1,4 @@
-import { type LockKey, scopeLock } from '../locks.ts';
+import { type LockKey, lockName, scopeLock } from '../locks.ts';
 import type { DirectionName } from '../migration/contract.ts';
 import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
 
@@ -36,7 +36,10 @@ export function byTarget(refs: readonly ScopeRef[]): { target: LoadedTarget; sco
 }
 
 export function scopeLocks(direction: DirectionName, refs: readonly ScopeRef[]): LockKey[] {
-  return refs.map(({ target, scope }) => scopeLock(direction, target.name, scope));
+  return refs.map(({ target, scope }) => {
+    const names = scope.map((part, column) => lockName(part, target.scopeLockedBy[column] ?? 'nothing'));
+    return scopeLock(direction, target.name, names);
+  });
 }
 
 /** @throws RangeError when the direction has no such target. */

@@ -9,13 +9,21 @@ export interface CatalogColumn {
   type: string;
   /** Whether `=` tells all differences; json, xml and the like have no `=`, and that of some types folds what is different. */
   comparable: boolean;
+  /**
+   * What names a value in a lock, so that equal values have one name: its text; its text as a number without zeros that say
+   * nothing (1.0 is 1.00, -0 is 0); or nothing, where texts of equal values may differ in any way, so that all share a lock.
+   */
+  lockedBy: 'text' | 'number' | 'nothing';
 }
 
 const columnsSql = `
   SELECT a.attname AS name,
          format_type(a.atttypid, a.atttypmod) AS type,
-         -- 30 days = 1 month; citext and nondeterministic collations fold what is different.
-         coalesce(b.typname, t.typname) NOT IN ('citext', 'interval', '_citext', '_interval')
+         -- 30 days = 1 month, 1.0 = 1.00, 0 = -0; citext and nondeterministic collations fold what is different.
+         y.name NOT IN ('citext', 'interval', 'float4', 'float8', 'numrange', 'nummultirange',
+                        '_citext', '_interval', '_float4', '_float8')
+         -- Without a scale of the column's own each number has one, and characters of no fixed length may end in blanks.
+         AND (y.modifier >= 0 OR y.name NOT IN ('numeric', '_numeric', 'bpchar', '_bpchar'))
          AND coalesce(l.collisdeterministic, true) AND EXISTS (
            SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod AND m.amname IN ('btree', 'hash')
            WHERE o.opcdefault AND (o.opcintype = a.atttypid OR o.opcintype = t.typbasetype
@@ -24,12 +32,21 @@ const columnsSql = `
                    SELECT FROM pg_type e WHERE e.oid = t.typelem AND e.typname IN ('json', 'xml', 'citext')))
              OR (t.typname = 'varchar' AND o.opcintype = 'text'::regtype)
              OR (t.typtype = 'r' AND o.opcintype = 'anyrange'::regtype)
-             OR (t.typtype = 'm' AND o.opcintype = 'anymultirange'::regtype))) AS comparable
+             OR (t.typtype = 'm' AND o.opcintype = 'anymultirange'::regtype))) AS comparable,
+         CASE
+           WHEN y.name IN ('numeric', 'float4', 'float8') THEN 'number'
+           WHEN NOT coalesce(l.collisdeterministic, true) OR (y.name = 'bpchar' AND y.modifier < 0) THEN 'nothing'
+           WHEN 'e' IN (t.typtype, b.typtype) OR y.name IN ('int2', 'int4', 'int8', 'oid', 'uuid', 'text', 'varchar', 'bpchar',
+             'name', 'bool', 'bytea', 'date', 'time', 'timestamp', 'timestamptz', 'inet', 'cidr', 'macaddr', 'macaddr8') THEN 'text'
+           ELSE 'nothing'
+         END AS "lockedBy"
   FROM pg_class c
   JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_type b ON b.oid = t.typbasetype
+  CROSS JOIN LATERAL (SELECT coalesce(b.typname, t.typname) AS name,
+    CASE WHEN b.oid IS NULL THEN a.atttypmod ELSE t.typtypmod END AS modifier) AS y
   LEFT JOIN pg_collation l ON l.oid = a.attcollation
   WHERE n.nspname = $1 AND c.relname = $2
   ORDER BY a.attnum`;

@@ -17,6 +17,8 @@ type Queryable = Pick<pg.Pool, 'query'>;
 export interface LoadedSource extends Source {
   /** Types of the key columns, then of the routing columns. */
   readonly types: readonly string[];
+  /** Of the key columns. */
+  readonly keyLockedBy: readonly CatalogColumn['lockedBy'][];
 }
 
 /** A foreign key of a target: its rows cannot be written while the row they refer to is not there. */
@@ -37,6 +39,7 @@ export interface LoadedTarget extends Target {
   readonly key: readonly string[];
   readonly keyTypes: readonly string[];
   readonly scopeTypes: readonly string[];
+  readonly scopeLockedBy: readonly CatalogColumn['lockedBy'][];
   /** The view's columns: what is derived. Other columns of the table are never touched. */
   readonly columns: readonly CatalogColumn[];
   /** When the scope is the key, a row can never be found under another scope. */
@@ -67,12 +70,24 @@ function sameRelation(a: Relation, b: Relation): boolean {
   return a.schema === b.schema && a.name === b.name;
 }
 
-function typesOf(columns: readonly CatalogColumn[], names: readonly string[], where: string): string[] {
+function columnsNamed(columns: readonly CatalogColumn[], names: readonly string[], where: string): CatalogColumn[] {
   return names.map((name) => {
     const column = columns.find((candidate) => candidate.name === name);
     if (!column) throw invalid(`${where} has no column "${name}", which the migration names.`);
-    return column.type;
+    return column;
   });
+}
+
+function typesOf(columns: readonly CatalogColumn[], names: readonly string[], where: string): string[] {
+  return columnsNamed(columns, names, where).map(({ type }) => type);
+}
+
+function locksOf(
+  columns: readonly CatalogColumn[],
+  names: readonly string[],
+  where: string,
+): CatalogColumn['lockedBy'][] {
+  return columnsNamed(columns, names, where).map(({ lockedBy }) => lockedBy);
 }
 
 async function loadSource(db: Queryable, source: Source): Promise<LoadedSource> {
@@ -88,7 +103,11 @@ async function loadSource(db: Queryable, source: Source): Promise<LoadedSource> 
       `${where} has the primary key (${primaryKey.join(', ')}), but the migration declares (${source.key.join(', ')}).`,
     );
   }
-  return { ...source, types: typesOf(columns, [...source.key, ...source.routing], where) };
+  return {
+    ...source,
+    types: typesOf(columns, [...source.key, ...source.routing], where),
+    keyLockedBy: locksOf(columns, source.key, where),
+  };
 }
 
 async function loadTarget(db: Queryable, target: Target, ordinal: number, direction: Direction): Promise<LoadedTarget> {
@@ -145,6 +164,7 @@ async function loadTarget(db: Queryable, target: Target, ordinal: number, direct
     key,
     keyTypes: typesOf(tableColumns, key, where),
     scopeTypes: typesOf(tableColumns, target.scope, where),
+    scopeLockedBy: locksOf(tableColumns, target.scope, where),
     columns: viewNames.map((name) => tableColumns.find((column) => column.name === name) as CatalogColumn),
     scopeIsKey: sameList([...key].sort(), [...target.scope].sort()),
     referenced: await isReferenced(db, target.relation),
