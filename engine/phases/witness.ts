@@ -1,3 +1,4 @@
+import pg from 'pg';
 import { quote, quoteRelation } from '../identifiers.ts';
 import type { DirectionName } from '../migration/contract.ts';
 import type { LoadedTarget } from '../migration/load.ts';
@@ -31,7 +32,7 @@ export function witnessFunctionSql(direction: DirectionName, target: LoadedTarge
     columns.map((column) => `${alias}.${quote(column)}::text`).join(', ');
   const note = (scopes: string) => `
     INSERT INTO lockstep.touched AS t (direction, target, scope, xid)
-    SELECT ${literal(direction)}, ${literal(target.name)}, s.scope, pg_current_xact_id()
+    SELECT ${pg.escapeLiteral(direction)}, ${pg.escapeLiteral(target.name)}, s.scope, pg_current_xact_id()
     FROM (${scopes}) AS s (scope) WHERE array_position(s.scope, NULL) IS NULL ORDER BY s.scope
     ON CONFLICT (direction, target, scope) DO UPDATE SET xid = greatest(t.xid, excluded.xid);`;
   const written = target.columns.map(({ name }) => name).filter((name) => !target.key.includes(name));
@@ -43,7 +44,7 @@ export function witnessFunctionSql(direction: DirectionName, target: LoadedTarge
          WHERE (${texts('o', written)}) IS DISTINCT FROM (${texts('n', written)})`;
   return `
 CREATE OR REPLACE FUNCTION ${witnessFunction(direction, target)}() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog ${canonicalText} AS $witness$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog ${canonicalText} AS ${pg.escapeLiteral(`
 BEGIN
   IF TG_OP = 'INSERT' THEN ${note(`SELECT DISTINCT ${scope('n')} FROM new_rows n`)}
   ELSIF TG_OP = 'UPDATE' THEN ${note(updated)}
@@ -51,7 +52,7 @@ BEGIN
   ELSE ${note("SELECT '{}'::text[]")}
   END IF;
   RETURN NULL;
-END $witness$`;
+END`)}`;
 }
 
 /** The witnesses of one target. Transition tables allow one event for each trigger. */
@@ -72,8 +73,4 @@ export function witnessTriggers(direction: DirectionName, target: LoadedTarget):
             FOR EACH STATEMENT EXECUTE FUNCTION ${witnessFunction(direction, target)}()`,
     };
   });
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
