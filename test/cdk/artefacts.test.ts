@@ -11,6 +11,7 @@ import { type EventSource, startEventSource } from '../../infra/local/event-sour
 import { freePort } from '../../infra/local/port.ts';
 import { differences } from '../support/differences.ts';
 import { eventually } from '../support/eventually.ts';
+import { mendTrialSql } from '../support/mend.ts';
 import { loadPhotomemory } from '../support/photomemory.ts';
 import { deployLocally, type LocalDeployment } from './local-deployment.ts';
 import { entryPoint, type LambdaProcess, type Running, start } from './processes.ts';
@@ -274,16 +275,7 @@ test('it starts cold in a moment', () => {
 
 /** What the new schema refuses of the trial's dirty data, mended or deleted as its owners would. */
 async function mendTrial(): Promise<void> {
-  const refused = (target: string) => `(SELECT scope[1]::uuid FROM lockstep.quarantine WHERE target = '${target}')`;
-  await local.pool.query(`
-    UPDATE users SET subscription_plan = 'free' WHERE id IN ${refused('user_subscriptions')}
-      AND NOT EXISTS (SELECT FROM subscription_plans p WHERE p.id = subscription_plan);
-    UPDATE photos SET upload_order = 1 WHERE project_id IN ${refused('project_media')};
-    UPDATE subscriptions SET stripe_subscription_id = NULL, stripe_customer_id = NULL
-    WHERE user_id IN ${refused('user_subscriptions')};
-    DELETE FROM photos WHERE id IN ${refused('media_files')};
-    DELETE FROM media_items WHERE id IN ${refused('media_files')};
-    DELETE FROM generated_videos WHERE id IN ${refused('generation_jobs')} OR id IN ${refused('media_files')}`);
+  await local.pool.query(mendTrialSql);
   await applied();
   const loaded = await loadPhotomemory(local.pool);
   await retryQuarantined({ pool: local.pool, loaded, telemetry: silent, deadlineMs: Date.now() + 60_000 });

@@ -1,15 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  type Message,
-  PurgeQueueCommand,
-  ReceiveMessageCommand,
-  SendMessageBatchCommand,
-  SetQueueAttributesCommand,
-} from '@aws-sdk/client-sqs';
+import { PurgeQueueCommand, SendMessageBatchCommand, SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import { slotName } from '../../engine/capture/names.ts';
+import type { DirectionName } from '../../engine/migration/contract.ts';
 import { sqlState } from '../../engine/sqlstate.ts';
 import { queueAttributes } from '../../infra/contract.ts';
+import { takeDeadLetters } from '../support/dead-letters.ts';
 import { eventually } from '../support/eventually.ts';
 import { databaseName, type Machine } from './machine.ts';
 import { type Fault, type FaultKind, type PartName, partNames, type wireNames } from './plan.ts';
@@ -17,8 +13,8 @@ import type { QueueFaults } from './queue-faults.ts';
 
 type Act = (machine: Machine, fault: Fault) => Promise<void>;
 
-const slot = slotName('forward', databaseName);
-const ourBackends = `SELECT pid FROM pg_stat_activity WHERE usename IN ('lockstep_listener', 'lockstep_applier')`;
+const slotOf = ({ on }: Fault) => slotName(on as DirectionName, databaseName);
+const ourBackends = `SELECT pid FROM pg_stat_activity WHERE usename IN ('lockstep_listener', 'lockstep_applier', 'lockstep_operator')`;
 
 const partOf = (machine: Machine, { on }: Fault) => machine.parts[on as PartName];
 const wireOf = (machine: Machine, { on }: Fault) => machine.wires[on as (typeof wireNames)[number]];
@@ -122,7 +118,8 @@ export const acts: Readonly<Record<FaultKind, Act>> = {
     await queue.sqs.send(new PurgeQueueCommand({ QueueUrl: queue.queueUrl }));
     faulty.forget();
   },
-  async 'slot dropped'({ pool }) {
+  async 'slot dropped'({ pool }, fault) {
+    const slot = slotOf(fault);
     // The listener takes it again at once.
     await eventually(async () => {
       await pool.query('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1', [
@@ -139,7 +136,8 @@ export const acts: Readonly<Record<FaultKind, Act>> = {
         );
     });
   },
-  async 'slot invalidated'({ pool, parts }) {
+  async 'slot invalidated'({ pool, parts }, fault) {
+    const slot = slotOf(fault);
     for (const name of partNames) if (name.startsWith('listener')) parts[name].freeze();
     await pool.query(`ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'`);
     await pool.query('SELECT pg_reload_conf()');
@@ -198,20 +196,10 @@ export async function endFaults(machine: Machine): Promise<void> {
 /**
  * What the operator does with the dead-letter queue (docs/runbooks/dead-letters.md): sends good messages back, and
  * deletes those that carry a reason.
- *
- * @returns how many went back, and how many had a reason.
  */
-export async function redrive({ queue }: Machine): Promise<{ sentBack: number; malformed: number }> {
-  const dead: Message[] = [];
-  for (;;) {
-    const ask = { QueueUrl: queue.deadLetterQueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 0 };
-    const names = { MessageAttributeNames: ['All'], MessageSystemAttributeNames: ['All' as const] };
-    const { Messages = [] } = await queue.sqs.send(new ReceiveMessageCommand({ ...ask, ...names }));
-    if (Messages.length === 0) break;
-    dead.push(...Messages);
-  }
-  const good = dead.filter(({ MessageAttributes }) => MessageAttributes?.reason === undefined);
-  for (const { Body = '', Attributes } of good) {
+export async function redrive({ queue }: Machine): Promise<void> {
+  for (const { Body = '', Attributes, MessageAttributes } of await takeDeadLetters(queue)) {
+    if (MessageAttributes?.reason !== undefined) continue;
     const entry = {
       Id: '0',
       MessageBody: Body,
@@ -220,6 +208,4 @@ export async function redrive({ queue }: Machine): Promise<{ sentBack: number; m
     };
     await queue.sqs.send(new SendMessageBatchCommand({ QueueUrl: queue.queueUrl, Entries: [entry] }));
   }
-  if (dead.length > 0) await queue.sqs.send(new PurgeQueueCommand({ QueueUrl: queue.deadLetterQueueUrl }));
-  return { sentBack: good.length, malformed: dead.length - good.length };
 }

@@ -1,9 +1,10 @@
+import { privateNote } from './book.ts';
 import { awsSecret, type Machine } from './machine.ts';
 import { privateEmail } from './markers.ts';
 import { privateText } from './workload.ts';
 
 /** Values of rows that the workload writes, beside those made to be looked for: plans, names that are too long, addresses. */
-const rowData = [privateText, privateEmail, '(gold)', 'nnnnnnnnnn', '@mail.example', 'https://cdn'];
+const rowData = [privateText, privateNote, privateEmail, '(gold)', 'nnnnnnnnnn', '@mail.example', 'https://cdn'];
 
 /**
  * What a process has printed and should not have: passwords, keys, connection strings, values of rows.

@@ -4,10 +4,12 @@ import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { SendMessageBatchCommand, SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import pg from 'pg';
 import { groupOfBackfill, groupOfShard } from '../../engine/message/shard.ts';
+import type { DirectionName } from '../../engine/migration/contract.ts';
 import { type LoadedDirection, loadDirection } from '../../engine/migration/load.ts';
+import { armable } from '../../engine/phases/arm.ts';
 import { randomFrom } from '../../engine/random.ts';
 import { silent } from '../../engine/telemetry.ts';
-import { migrateDatabase } from '../../functions/migrate/handler.ts';
+import { armDatabase, migrateDatabase } from '../../functions/migrate/handler.ts';
 import { defaultShards, environment } from '../../infra/contract.ts';
 import { textTypes } from '../../infra/postgres/types.ts';
 import { createSecretCache } from '../../infra/secrets/cache.ts';
@@ -32,7 +34,9 @@ export interface Machine extends AsyncDisposable {
   readonly faulty: FaultyQueue;
   readonly secrets: SecretsServer;
   readonly parts: Readonly<Record<PartName, Part>>;
-  readonly loaded: LoadedDirection;
+  readonly loaded: Readonly<Record<DirectionName, LoadedDirection>>;
+  /** Of the operator's processes (`turn.ts`). */
+  readonly operatorEnv: NodeJS.ProcessEnv;
   /** Every line that a part has printed. */
   readonly printed: string[];
   /** Every password that a role has had. */
@@ -42,8 +46,11 @@ export interface Machine extends AsyncDisposable {
 }
 
 export const databaseName = 'photomemory';
-/** Far below production's six minutes: what a killed applier had in hand comes again in a schedule's time. */
-const visibilitySeconds = 4;
+/**
+ * Far below production's six minutes: what a killed applier had in hand comes again in a schedule's time. Not below what a
+ * batch takes on a busy machine: what comes again while it is in hand is done twice, and then nothing is ever finished.
+ */
+const visibilitySeconds = 10;
 export const awsSecret = 'chaos-secret-access-key';
 
 const arnOf = (role: string) => `arn:aws:secretsmanager:us-east-1:000000000000:secret:${role}`;
@@ -69,6 +76,7 @@ export async function startChaosMachine(seed: number, users = 20): Promise<Machi
   const ports: Record<string, number> = {
     lockstep_listener: wires.listeners.port,
     lockstep_applier: wires.appliers.port,
+    lockstep_operator: wires.appliers.port,
   };
   const store = (role: string, password: string) => {
     const address = { host: '127.0.0.1', port: ports[role], dbname: databaseName };
@@ -91,10 +99,11 @@ export async function startChaosMachine(seed: number, users = 20): Promise<Machi
     telemetry: silent,
     trial: { users, seed: dev.seed },
   });
-  const groups = [
-    groupOfBackfill('forward'),
-    ...Array.from({ length: defaultShards }, (_, shard) => groupOfShard('forward', shard)),
-  ];
+  await armDatabase({ pool, migration, telemetry: silent });
+  const groups = (['forward', 'reverse'] as const).flatMap((direction) => [
+    groupOfBackfill(direction),
+    ...Array.from({ length: defaultShards }, (_, shard) => groupOfShard(direction, shard)),
+  ]);
   const faulty = faultyQueue(randomFrom(seed), groups, (Entries) =>
     queue.sqs.send(new SendMessageBatchCommand({ QueueUrl: queue.queueUrl, Entries })),
   );
@@ -124,7 +133,10 @@ export async function startChaosMachine(seed: number, users = 20): Promise<Machi
       return [name, started.use(part)];
     }),
   ) as Record<PartName, Part>;
-  const loaded = await loadDirection(pool, 'forward', migration.forward);
+  const loaded = {
+    forward: await loadDirection(pool, 'forward', migration.forward),
+    reverse: await loadDirection(pool, 'reverse', armable(migration).reverse),
+  };
   const running = started.move();
   return {
     server,
@@ -135,6 +147,7 @@ export async function startChaosMachine(seed: number, users = 20): Promise<Machi
     secrets,
     parts,
     loaded,
+    operatorEnv: env('lockstep_operator'),
     printed,
     passwords,
     async rotate(role, secretAfterMs) {

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LockstepError } from '../../engine/errors.ts';
+import type { DirectionName } from '../../engine/migration/contract.ts';
+import { sqlState } from '../../engine/sqlstate.ts';
 import { isApplied, raiseBarrier } from '../../engine/wait/barrier.ts';
 import type { Machine } from './machine.ts';
 import { isOutage } from './workload.ts';
@@ -11,13 +13,34 @@ import { isOutage } from './workload.ts';
 const markers = [1, 2, 3, 4].map((n) => `ffffffff-ffff-ffff-ffff-fffffffffff${n}`);
 export const privateEmail = 'private-address@marker.example';
 
-const markSql = `
-  INSERT INTO users (id, email, subscription_plan, created_at, updated_at) VALUES ($1, '${privateEmail}', 'free', now(), clock_timestamp())
-  ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at RETURNING updated_at::text AS stamp`;
-// In one snapshot: the marker is still what was committed, and the target does not show it.
-const behindSql = `
-  SELECT u.id FROM users u WHERE u.id = $1 AND u.updated_at = $2::timestamptz
-    AND NOT EXISTS (SELECT FROM user_subscriptions s WHERE s.user_id = u.id AND s.updated_at = u.updated_at)`;
+/** How a marker is written on the side that is the truth, and what says that the other side does not show it. */
+interface Side {
+  readonly direction: DirectionName;
+  readonly markSql: string;
+  /** In one snapshot: the marker is still what was committed, and the other side does not show it. */
+  readonly behindSql: string;
+}
+
+const again = 'ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at RETURNING updated_at::text AS stamp';
+const behind = (truth: string, other: string) => `
+  SELECT FROM ${truth} t WHERE t.id = $1 AND t.updated_at = $2::timestamptz
+    AND NOT EXISTS (SELECT FROM ${other} o WHERE o.id = t.id AND o.updated_at = t.updated_at)`;
+const legacy: Side = {
+  direction: 'forward',
+  markSql: `
+    WITH owner AS (INSERT INTO users (id, email, subscription_plan, created_at, updated_at)
+      VALUES ($1, '${privateEmail}', 'free', now(), now()) ON CONFLICT DO NOTHING)
+    INSERT INTO media_items (id, user_id, original_filename, file_url, mime_type, file_size_bytes, updated_at)
+    VALUES ($1, $1, 'm', 'm', 'image/png', 0, clock_timestamp()) ${again}`,
+  behindSql: behind('media_items', 'media_files'),
+};
+const normalized: Side = {
+  direction: 'reverse',
+  markSql: `
+    INSERT INTO media_files (id, user_id, original_filename, file_key, file_url, file_type, mime_type, file_size_bytes, folder_path, updated_at)
+    SELECT id, id, 'm', 'legacy/media/' || id, 'm', 'image', 'image/png', 0, '/library', clock_timestamp() FROM users WHERE id = $1 ${again}`,
+  behindSql: behind('media_files', 'media_items'),
+};
 
 export interface Markers {
   /** Returns how many commits were watched until the watermark passed them. */
@@ -27,6 +50,8 @@ export interface Markers {
 }
 
 const everyMs = 60;
+/** Asking takes from the processors that the appliers need. */
+const pollMs = 25;
 
 /**
  * Watches the watermark while everything breaks: commits a marker, and when `lockstep wait` would say that all which
@@ -36,22 +61,27 @@ export function watchWatermark({ pool }: Machine): Markers {
   let stopped = false;
   let watched = 0;
   const violations: string[] = [];
+  let side = legacy;
   const watch = async (id: string) => {
     while (!stopped) {
       await delay(everyMs);
+      const { direction, markSql, behindSql } = side;
       try {
         const { rows } = await pool.query<{ stamp: string }>(markSql, [id]);
-        const stamp = rows[0]?.stamp ?? '';
+        const stamp = rows[0]?.stamp;
+        if (stamp === undefined) continue;
         const lsn = await raiseBarrier(pool);
-        while (!(await saysApplied(pool, lsn))) {
+        while (!(await saysApplied(pool, direction, lsn))) {
           if (stopped) return;
-          await delay(5);
+          await delay(pollMs);
         }
-        const behind = await pool.query(behindSql, [id, stamp]);
+        const { rowCount } = await pool.query(behindSql, [id, stamp]);
         watched += 1;
-        if (behind.rowCount !== 0) violations.push(`${id} as of ${stamp}, barrier ${lsn.toString(16)}`);
+        if (rowCount !== 0) violations.push(`${id} as of ${stamp} (${direction}), barrier ${lsn.toString(16)}`);
       } catch (error) {
-        if (!isOutage(error)) throw error;
+        // A write guard: the other side is the truth now.
+        if (sqlState(error) === 'LS001') side = direction === 'forward' ? normalized : legacy;
+        else if (!isOutage(error)) throw error;
       }
     }
   };
@@ -72,9 +102,9 @@ export function watchWatermark({ pool }: Machine): Markers {
 }
 
 /** A slot that is gone or lost says that nothing is known. */
-async function saysApplied(pool: Machine['pool'], lsn: bigint): Promise<boolean> {
+async function saysApplied(pool: Machine['pool'], direction: DirectionName, lsn: bigint): Promise<boolean> {
   try {
-    return (await isApplied(pool, 'forward', lsn)).applied;
+    return (await isApplied(pool, direction, lsn)).applied;
   } catch (error) {
     if (error instanceof LockstepError && ['LS_SLOT_LOST', 'LS_SLOT_MISSING'].includes(error.code)) return false;
     throw error;

@@ -1,3 +1,5 @@
+import type { Failpoint } from '../../engine/failpoint.ts';
+import type { DirectionName } from '../../engine/migration/contract.ts';
 import { type Random, randomFrom } from '../../engine/random.ts';
 
 export const partNames = ['listener-1', 'listener-2', 'applier-1', 'applier-2'] as const;
@@ -10,14 +12,34 @@ export interface Fault {
   readonly kind: FaultKind;
   /** How long it lasts; what is over at once has 0. */
   readonly forMs: number;
-  /** Part, link or role that it befalls. */
+  /** Part, link, role or direction that it befalls. */
   readonly on?: string;
 }
 
+/** Where the operator is killed in the first try to change the direction. */
+export const killPlaces = [
+  'switch.prepared',
+  'switch.locked',
+  'switch.drained',
+  'switch.turned',
+  'switch.before-commit',
+  'switch.committed',
+] as const satisfies readonly Failpoint[];
+
+/** The operator begins to change the direction, and tries until it is done, whatever is broken meanwhile. */
+export interface Turn {
+  /** From the schedule's start, and not before the turn before it is done. */
+  readonly atMs: number;
+  readonly change: 'cutover' | 'rollback';
+  readonly killedAt?: (typeof killPlaces)[number];
+}
+
+/** Begins, and ends, with legacy as the truth: a rollback that is not planned follows when all is well again. */
 export interface Schedule {
   readonly seed: number;
   readonly durationMs: number;
   readonly faults: readonly Fault[];
+  readonly turns: readonly Turn[];
 }
 
 interface Kind {
@@ -30,7 +52,8 @@ interface Kind {
 
 /** The links from parts to the server. */
 export const wireNames = ['listeners', 'appliers'] as const;
-export const roleNames = ['lockstep_listener', 'lockstep_applier'] as const;
+export const roleNames = ['lockstep_listener', 'lockstep_applier', 'lockstep_operator'] as const;
+const directionNames = ['forward', 'reverse'] as const satisfies readonly DirectionName[];
 
 /** Every way in which a schedule can go wrong. `faults.ts` says what each one does. */
 export const kinds = {
@@ -56,8 +79,8 @@ export const kinds = {
   'malformed messages': { weight: 3 },
   'messages dead-lettered': { weight: 3, forMs: 2_000 },
   'queue purged': { weight: 2 },
-  'slot dropped': { weight: 2 },
-  'slot invalidated': { weight: 2 },
+  'slot dropped': { weight: 2, on: directionNames },
+  'slot invalidated': { weight: 2, on: directionNames },
   'password rotated': { weight: 3, on: roleNames },
 } as const satisfies Record<string, Kind>;
 
@@ -75,10 +98,28 @@ function drawKind(random: Random): [FaultKind, Kind] {
   throw new RangeError('the weights do not add up');
 }
 
-/** The schedule of a seed: one to five faults within 1.5 to 3.5 seconds. */
+const turningShare = 0.35;
+const rollbackShare = 0.6;
+const killedShare = 0.6;
+/** A try takes a while, with a comparison of every row before it. */
+const turningMs = 2_000;
+
+function drawTurns(random: Random, durationMs: number): Turn[] {
+  const turn = (change: Turn['change'], atMs: number): Turn => ({
+    atMs,
+    change,
+    ...(random.chance(killedShare) && { killedAt: random.pick(killPlaces) }),
+  });
+  const turns = [turn('cutover', random.integer(800))];
+  if (random.chance(rollbackShare)) turns.push(turn('rollback', 1_000 + random.integer(durationMs - 1_000)));
+  return turns;
+}
+
+/** The schedule of a seed: one to five faults within 1.5 to 3.5 seconds; in every third one the direction turns, within two more. */
 export function planOf(seed: number): Schedule {
   const random = randomFrom(seed);
-  const durationMs = 1_500 + random.integer(2_000);
+  const turning = random.chance(turningShare);
+  const durationMs = 1_500 + random.integer(2_000) + (turning ? turningMs : 0);
   const faults = Array.from({ length: 1 + random.integer(5) }, (): Fault => {
     const [kind, { forMs, on }] = drawKind(random);
     return {
@@ -88,5 +129,6 @@ export function planOf(seed: number): Schedule {
       ...(on && { on: random.pick(on) }),
     };
   });
-  return { seed, durationMs, faults: faults.sort((a, b) => a.atMs - b.atMs) };
+  const turns = turning ? drawTurns(random, durationMs) : [];
+  return { seed, durationMs, faults: faults.sort((a, b) => a.atMs - b.atMs), turns };
 }

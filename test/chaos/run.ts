@@ -4,8 +4,10 @@ import { leaks } from './leaks.ts';
 import { type Machine, startChaosMachine } from './machine.ts';
 import { minimise } from './minimise.ts';
 import { planOf, type Schedule } from './plan.ts';
+import { keep, recordOf } from './records.ts';
 import { resultsText } from './results.ts';
-import { type Outcome, runSchedule, settle } from './schedule.ts';
+import { type Outcome, runSchedule } from './schedule.ts';
+import { settle } from './settle.ts';
 
 /** `npm run chaos -- --seed N --schedules K [--record]`: exit code 0 when all is well, 1 when a schedule has failed. */
 const { values } = parseArgs({
@@ -21,10 +23,12 @@ const first = Number(values.seed);
 const count = Number(values.schedules);
 const say = (text: string) => void process.stdout.write(`${text}\n`);
 
-const faultsText = ({ faults }: Schedule) =>
-  faults.map(
+const planText = ({ faults, turns }: Schedule) => [
+  ...faults.map(
     ({ atMs, kind, forMs, on }) => `${atMs} ms ${kind}${on ? ` (${on})` : ''}${forMs ? ` for ${forMs} ms` : ''}`,
-  );
+  ),
+  ...turns.map(({ atMs, change, killedAt }) => `${atMs} ms ${change}${killedAt ? ` killed at ${killedAt}` : ''}`),
+];
 
 async function runAll(machine: Machine): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
@@ -32,9 +36,11 @@ async function runAll(machine: Machine): Promise<Outcome[]> {
     const schedule = planOf(seed);
     const outcome = await runSchedule(machine, schedule);
     outcomes.push(outcome);
-    const { committed, watched, healedMs, failure } = outcome;
+    const { committed, watched, healedMs, failure, turned } = outcome;
     const text = `${committed} transactions, ${watched} commits watched, applied after ${healedMs} ms`;
-    say(`${failure === undefined ? 'well  ' : 'FAILED'} seed ${seed}: ${text}; ${faultsText(schedule).join(', ')}`);
+    say(`${failure === undefined ? 'well  ' : 'FAILED'} seed ${seed}: ${text}; ${planText(schedule).join(', ')}`);
+    for (const { change, tries, pauseMs, refusals } of turned)
+      say(`  ${change}: ${tries} tries, pause ${Math.round(pauseMs ?? 0)} ms, ${JSON.stringify(refusals)}`);
     // What comes after a failure proves nothing.
     if (failure !== undefined) break;
   }
@@ -46,7 +52,9 @@ let failure: Outcome | undefined;
 {
   await using machine = await startChaosMachine(first);
   const unwell = await settle(machine);
-  if (unwell !== undefined) throw new Error(`The machine was not well before anything was broken: ${unwell}`);
+  if (unwell !== undefined) {
+    throw new Error(`Not well before anything was broken: ${unwell}\n${machine.printed.slice(-40).join('\n')}`);
+  }
   const outcomes = await runAll(machine);
   failure = outcomes.find((outcome) => outcome.failure !== undefined);
   const leaked = leaks(machine);
@@ -56,7 +64,8 @@ let failure: Outcome | undefined;
     say(`\n${failure.failure}\n\nWhat the processes printed last:\n${machine.printed.slice(-80).join('\n')}\n`);
   if (values.record) {
     const path = new URL('RESULTS.md', import.meta.url);
-    await writeFile(path, resultsText(outcomes, machine, (Date.now() - startedMs) / 60_000));
+    const record = recordOf(outcomes, machine, (Date.now() - startedMs) / 60_000);
+    await writeFile(path, resultsText(await keep(record)));
   }
 }
 if (failure) {

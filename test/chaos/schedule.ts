@@ -1,22 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { LockstepError } from '../../engine/errors.ts';
-import { retryQuarantined } from '../../engine/quarantine/retry.ts';
-import { silent } from '../../engine/telemetry.ts';
-import { raiseBarrier, waitUntilApplied } from '../../engine/wait/barrier.ts';
-import { oracleDifferences } from '../oracle/oracle.ts';
-import { differences } from '../support/differences.ts';
-import { eventually } from '../support/eventually.ts';
+import { activeDirection } from '../../engine/status/phase.ts';
+import { type Application, startApplication } from './application.ts';
 import { acts, endFaults, redrive } from './faults.ts';
 import type { Machine } from './machine.ts';
 import { watchWatermark } from './markers.ts';
+import { mend } from './mend.ts';
 import type { Fault, Schedule } from './plan.ts';
-import { isOutage, startWorkload } from './workload.ts';
+import { healWithinMs, settle } from './settle.ts';
+import { type Turned, turn } from './turn.ts';
+import { verdict } from './verdict.ts';
+import { isOutage, startWorkload, type Workload } from './workload.ts';
 
 export interface Outcome {
   readonly schedule: Schedule;
   /** Undefined: equal, nothing lost, nothing invented, the watermark never ahead. */
   readonly failure: string | undefined;
-  /** Transactions of the legacy application that committed. */
+  /** Transactions of the application that committed. */
   readonly committed: number;
   /** Commits that the watermark was watched to pass. */
   readonly watched: number;
@@ -24,34 +23,99 @@ export interface Outcome {
   readonly healedMs: number;
   /** Faults that could not be done, because another one had taken what they need. */
   readonly missed: readonly Fault[];
+  /** How the planned changes of the direction went. */
+  readonly turned: readonly Turned[];
 }
 
-const healWithinMs = 90_000;
+type Judged = { -readonly [K in keyof Omit<Outcome, 'schedule'>]: Outcome[K] };
 
-/** Runs one schedule on a machine that is well, lets it heal, and asks the oracle. */
+/** Runs one schedule on a machine that is well, lets it heal, and asks the oracle. Legacy is the truth before and after. */
 export async function runSchedule(machine: Machine, schedule: Schedule): Promise<Outcome> {
-  const { durationMs, faults, seed } = schedule;
+  if (schedule.turns.length === 0) {
+    return { schedule, ...(await strike(machine, schedule, startWorkload(machine, schedule.seed))) };
+  }
+  const failure = await mend(machine);
+  if (failure !== undefined) return { schedule, ...notBegun, failure };
+  const application = await startApplication(machine, schedule.seed);
+  const judged = await strike(machine, schedule, application);
+  return { schedule, ...judged, failure: judged.failure ?? (await turnBack(machine, application)) };
+}
+
+const notBegun: Readonly<Judged> = {
+  failure: undefined,
+  committed: 0,
+  watched: 0,
+  healedMs: 0,
+  missed: [],
+  turned: [],
+};
+
+async function strike(
+  machine: Machine,
+  { durationMs, faults, turns }: Schedule,
+  workload: Workload & Partial<Application>,
+): Promise<Judged> {
   const missed: Fault[] = [];
-  const workload = startWorkload(machine, seed);
+  const turned: Turned[] = [];
+  const givingUp = new AbortController();
   const markers = watchWatermark(machine);
-  let failure: string | undefined;
-  let committed = 0;
-  let watched = 0;
-  let healedMs = 0;
+  const judged: Judged = { ...notBegun, missed, turned };
+  const turning = (async () => {
+    const startedMs = Date.now();
+    for (const planned of turns) {
+      await delay(Math.max(0, planned.atMs - (Date.now() - startedMs)));
+      turned.push(await turn(machine, planned, givingUp.signal));
+    }
+  })();
   try {
     await Promise.all([delay(durationMs), ...faults.map((fault) => befall(machine, fault, missed))]);
     await endFaults(machine);
-    committed = await workload.stop();
     const endedMs = Date.now();
-    failure = await settle(machine);
-    healedMs = Date.now() - endedMs;
+    workload.calm?.();
+    await within(machine, turning, givingUp);
+    judged.failure = notTurned(turned);
+    judged.committed = await workload.stop();
+    judged.failure ??= await settle(machine);
+    judged.healedMs = Date.now() - endedMs;
   } finally {
+    givingUp.abort();
+    await turning;
     await workload.stop();
-    watched = await markers.stop();
+    judged.watched = await markers.stop();
   }
   // Markers were committed until a moment ago, after the barrier that has been waited for.
-  failure ??= markers.violation() ?? (await settle(machine)) ?? (await verdict(machine));
-  return { schedule, failure, committed, watched, healedMs, missed };
+  judged.failure ??= markers.violation() ?? (await settle(machine)) ?? (await verdict(machine));
+  judged.failure ??= lossText((await workload.lost?.(machine.pool)) ?? []);
+  return judged;
+}
+
+/** The operator goes on trying, and sends dead letters back, which are in the way of a cutover. */
+async function within(machine: Machine, turning: Promise<void>, givingUp: AbortController): Promise<void> {
+  const deadline = AbortSignal.any([AbortSignal.timeout(healWithinMs), givingUp.signal]);
+  const done = turning.then(() => true);
+  while (!(await Promise.race([done, delay(1_000, false)]))) {
+    if (deadline.aborted) givingUp.abort();
+    await redrive(machine);
+  }
+}
+
+function notTurned(turned: readonly Turned[]): string | undefined {
+  const stuck = turned.find(({ done }) => !done);
+  return stuck && `No ${stuck.change} within ${healWithinMs} ms after the last fault: ${JSON.stringify(stuck)}`;
+}
+
+function lossText(lost: readonly string[]): string | undefined {
+  return lost.length > 0 ? `Committed, and not there: ${lost.slice(0, 5).join('; ')}` : undefined;
+}
+
+/** Where the schedule has left the normalized tables as the truth: nothing must be lost on the way back either. */
+async function turnBack(machine: Machine, application: Application): Promise<string | undefined> {
+  const { pool } = machine;
+  if ((await activeDirection(pool)) === 'forward') return undefined;
+  const back = await turn(machine, { atMs: 0, change: 'rollback' }, AbortSignal.timeout(healWithinMs));
+  return (
+    notTurned([back]) ?? (await settle(machine)) ?? (await verdict(machine)) ?? lossText(await application.lost(pool))
+  );
 }
 
 async function befall(machine: Machine, fault: Fault, missed: Fault[]): Promise<void> {
@@ -67,42 +131,4 @@ async function befall(machine: Machine, fault: Fault, missed: Fault[]): Promise<
 /** Another fault was faster: the slot is gone already. */
 function isElsewhere(error: unknown): boolean {
   return error instanceof Error && /^Not within/.test(error.message);
-}
-
-/** Waits until all that has committed is applied. @returns what is in the way, if it is not in time. */
-export async function settle(machine: Machine): Promise<string | undefined> {
-  const { pool } = machine;
-  const deadline = Date.now() + healWithinMs;
-  const lsn = await eventually(() => raiseBarrier(pool), { timeoutMs: 30_000, intervalMs: 50 });
-  let last = '';
-  while (Date.now() < deadline) {
-    await redrive(machine);
-    try {
-      const { applied, captured } = await waitUntilApplied({ db: pool, direction: 'forward', timeoutMs: 500 }, lsn);
-      if (applied) return undefined;
-      last = captured ? 'captured, and not applied' : 'not captured';
-    } catch (error) {
-      if (!(error instanceof LockstepError)) throw error;
-      last = error.message;
-      await delay(200);
-    }
-  }
-  const { rows } = await pool.query(
-    'SELECT kind, shard, commit_lsn, sent_at FROM lockstep.in_flight ORDER BY seq LIMIT 5',
-  );
-  return `Not healed within ${healWithinMs} ms (${last}); in flight: ${JSON.stringify(rows)}`;
-}
-
-/** Whether the targets are what they should be: by the oracle's own SQL, and by the views. */
-async function verdict({ pool, loaded }: Machine): Promise<string | undefined> {
-  await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + 20_000 });
-  const client = await pool.connect();
-  try {
-    const oracle = await oracleDifferences(client);
-    if (oracle.length > 0) return `The oracle differs: ${JSON.stringify(oracle.slice(0, 5))}`;
-  } finally {
-    client.release();
-  }
-  const views = await differences(pool, loaded);
-  return Object.keys(views).length > 0 ? `The views differ: ${JSON.stringify(views).slice(0, 2_000)}` : undefined;
 }

@@ -1,4 +1,4 @@
-import { listen } from '../../../functions/listener/build.ts';
+import { listenToBoth } from '../../../functions/listener/both.ts';
 import { setting } from '../../../functions/settings.ts';
 import { defaultShards, environment } from '../../../infra/contract.ts';
 import { createSqsClient } from '../../../infra/sqs/client.ts';
@@ -11,15 +11,14 @@ hangOnParent();
 const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort());
 using telemetry = createAwsTelemetry({ service: 'listener', flushEveryMs: 1_000 });
-await listen({
+await listenToBoth({
   client: createSqsClient(),
   queueUrl: setting(environment.queueUrl),
   deadLetterQueueUrl: setting(environment.deadLetterQueueUrl),
   migration,
-  direction: 'forward',
   shards: defaultShards,
   telemetry,
   signal: stop.signal,
   standby: true,
-  limits: { standbyPollMs: 300, lostAfterMs: 8_000, lookForLostEveryMs: 500 },
+  limits: { standbyPollMs: 300, lostAfterMs: 20_000, lookForLostEveryMs: 500 },
 });
