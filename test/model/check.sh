@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
 # Checks the protocol's model: every world holds, and every rule is needed (without it, some world breaks).
 # Needs spin and a C compiler. Worlds are explored exhaustively: a search that is cut short is a failure.
-# With an argument, only the worlds whose name contains it.
+# With an argument, only the worlds whose name contains it. With --docs, writes the counterexamples into docs/model.md;
+# otherwise they must be those that stand there.
 set -euo pipefail
-model="$(cd "$(dirname "$0")" && pwd)/protocol.pml"
+here="$(cd "$(dirname "$0")" && pwd)"
+model="$here/protocol.pml"
+documenting=()
+if [[ "${1:-}" == --docs ]]; then documenting=(--write); shift; fi
 
 for tool in spin cc; do
   if ! command -v "$tool" >/dev/null; then
@@ -21,6 +25,7 @@ at_once="$(nproc)"
 wanted="${1:-}"
 memory_mb=5000
 worlds=0
+actors='application|listener|queue|applier|backfill|cutover'
 
 # explore FLAG…: leaves pan's report in pan.out.
 explore() {
@@ -56,12 +61,24 @@ must_break() {
   if [[ "$(errors)" -ge 1 ]] && grep -q -e 'assertion violated' -e 'invalid end state' pan.out; then
     printf 'breaks   %s\n' "$name"
     if [[ -n "${TRACE:-}" ]]; then
-      spin -k ./*.trail -t -B "$@" "$model" | grep -E '^ *(application|listener|queue|applier|backfill|cutover)'
+      spin -k ./*.trail -t -B "$@" "$model" | grep -E "^ *($actors)"
     fi
     touch passed
   else
     printf 'FAILED   %s: removed, and nothing broke (%s)\n' "$name" "$*"
   fi
+}
+
+# must_show RULE FLAG…: the shortest counterexample, for people.
+must_show() {
+  local rule="$1"
+  shift
+  spin -a "$@" "-D$rule" "$model" >spin.out 2>&1
+  cc -w -O1 -DSAFETY -DNOFAIR -DBFS -DMEMLIM="$memory_mb" -o pan pan.c
+  ./pan >pan.out 2>&1 || true
+  spin -k ./*.trail -t -B "$@" "-D$rule" "$model" | sed -E 's/^ +//; s/ +$//' | grep -E "^($actors)" >"$scratch/$rule.trace"
+  printf 'shown    %-58s %12s lines\n' "$rule" "$(wc -l <"$scratch/$rule.trace")"
+  touch passed
 }
 
 # beside CHECK…: runs a check in a folder of its own, beside others; what it says comes in one piece when it is done.
@@ -101,8 +118,8 @@ holds 'two scopes revealed, and moves between them, keyed target' "${conflicts[@
 for keyed in '' KEYED; do
   key=(${keyed:+-D$keyed})
   in="${keyed:+, keyed target}"
-  for rule in NO_FENCE FENCE_NOT_HELD NO_ROW_LOCK NO_ROUTING NO_LOOK_AT_TARGET DERIVE_BEFORE_LOCK NO_SCOPE_LOCKS \
-    NO_DRAIN NO_WRITE_LOCK; do
+  for rule in NO_FENCE FENCE_NOT_HELD NO_ROW_LOCK RESOLVE_BEFORE_LOCK NO_ROUTING NO_LOOK_AT_TARGET DERIVE_BEFORE_LOCK \
+    NO_SCOPE_LOCKS NO_DRAIN NO_WRITE_LOCK; do
     breaks "$rule$in" "${key[@]}" "${few[@]}" "-D$rule"
   done
   breaks "ROW_LOCK_ONLY_FIRST$in" "${key[@]}" -DSLICES -DROW_CHANGES=3 -DOTHER_CHANGES=0 -DCRASHES=0 -DROW_LOCK_ONLY_FIRST
@@ -118,7 +135,12 @@ for rule in SEND_BEFORE_LEDGER CONFIRM_BEFORE_SEND NO_FORGET SAME_IDS NO_EPOCH S
   breaks "$rule" "${listener[@]}" "-D$rule"
 done
 
+shows() { beside must_show "$@"; }
+for rule in NO_FENCE NO_ROW_LOCK RESOLVE_BEFORE_LOCK DERIVE_BEFORE_LOCK; do shows "$rule" "${few[@]}"; done
+shows LEDGER_STRUCK_FIRST -DROW_CHANGES=1 -DCRASHES=1
+
 wait
 passed="$(find "$scratch" -name passed | wc -l)"
 printf '%d passed, %d failed\n' "$passed" "$((worlds - passed))"
 ((worlds > 0 && passed == worlds))
+if [[ -z "$wanted" ]]; then node "$here/traces.ts" "$scratch" "$(spin -V)" "${documenting[@]}"; fi

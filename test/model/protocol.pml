@@ -462,10 +462,15 @@ transaction:
     lockTarget()
 #endif
   }
+#ifdef RESOLVE_BEFORE_LOCK
+  atomic { if :: !later -> resolve() :: else fi }
+#endif
   atomic {
     !LOCKS_ROW || !rowLocked ->
     lockRow();
+#ifndef RESOLVE_BEFORE_LOCK
     if :: !later -> resolve() :: else fi
+#endif
   }
 #ifdef TARGET_LOCK_AFTER_RESOLVE
   atomic { TARGET_FREE -> lockTarget() }
