@@ -2,7 +2,7 @@ import type pg from 'pg';
 import type { LoadedDirection, LoadedTarget, ParentKey } from '../migration/load.ts';
 import { type Extent, extentOfScopes } from './predicate.ts';
 import { byTarget, type ScopeRef, targetNamed } from './scopes.ts';
-import { anyDifferenceSql, deleteSql, type MergeRow, mergeSql } from './statements.ts';
+import { anyDifferenceSql, deleteQuery, type MergeRow, mergeSql } from './statements.ts';
 import { prepared } from './transaction.ts';
 
 /** A scope that was merged except for rows whose parent row is not in its target. */
@@ -92,8 +92,7 @@ async function upsert(
 async function deleteDoomed(client: pg.ClientBase, doomed: readonly Doomed[]): Promise<number> {
   let deleted = 0;
   for (const { target, extent, keys } of [...doomed].reverse()) {
-    const arrays = target.key.map((_, column) => keys.map((key) => key[column] ?? null));
-    const result = await client.query(deleteSql(target, extent), [...extent.parameters, ...arrays]);
+    const result = await client.query(deleteQuery(target, extent, keys));
     deleted += result.rowCount ?? 0;
   }
   return deleted;

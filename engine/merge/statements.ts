@@ -58,6 +58,14 @@ function unexpectedRows(target: LoadedTarget, extent: Extent): string {
        CROSS JOIN LATERAL (SELECT t.* FROM ${table} t WHERE ${equalColumns('t', 's', target.scope)} OFFSET 0) t`;
 }
 
+/**
+ * That a row which is looked up by its key still is within the extent: someone may have moved it since. Where the scope is
+ * the key it cannot be elsewhere, and the list of scopes would become a condition of the index, sorted anew for each row.
+ */
+function stillWithin(target: LoadedTarget, extent: Extent): string {
+  return target.scopeIsKey ? '' : ` AND ${extent.where('t')}`;
+}
+
 const parentFlag = (index: number) => `lockstep_parent_${index}`;
 
 /** Where the target has the row now, part by part: looked up once, with the row, and not once more to report it. */
@@ -80,7 +88,7 @@ export interface MergeRow {
    * missing), or because that scope is outside the extent and the row must not be deleted (others refer to it).
    */
   lodgers: string[][] | null;
-  /** Keys of rows that the view lacks; they are deleted by `deleteSql`, after the children's. */
+  /** Keys of rows that the view lacks; they are deleted by `deleteQuery`, after the children's. */
   doomed: string[][] | null;
 }
 
@@ -134,7 +142,7 @@ WITH expected AS MATERIALIZED (
   UPDATE ${table} t SET ${setColumns.map((column) => `${quote(column)} = e.${quote(column)}`).join(', ')}
   FROM compared e
   WHERE ${ready} AND NOT e.lockstep_absent AND e.lockstep_here AND e.lockstep_differs
-    AND ${sameKey} AND ${extent.where('t')}
+    AND ${sameKey}${stillWithin(target, extent)}
   RETURNING ${located('t')}, e.lockstep_moves`
   }
 ), inserted AS (
@@ -216,14 +224,20 @@ export function anyDifferenceSql(target: LoadedTarget, extent: Extent): string {
   WHERE ${extent.where('v')} AND ${differs(target, 't', 'v')}) AS differs`;
 }
 
-/**
- * Deletes doomed rows by key, if they are still in the extent. Parameters: the extent's, then one array per key column.
- */
-export function deleteSql(target: LoadedTarget, extent: Extent): string {
-  const offset = extent.parameters.length;
-  const arrays = target.keyTypes.map((type, index) => `$${offset + index + 1}::${type}[]`);
+/** Deletes doomed rows by key, if they are still in the extent: the text and its parameters. */
+export function deleteQuery(
+  target: LoadedTarget,
+  extent: Extent,
+  keys: readonly (readonly string[])[],
+): { text: string; values: unknown[] } {
+  const within = stillWithin(target, extent);
+  const values: unknown[] = within === '' ? [] : [...extent.parameters];
+  const arrays = target.keyTypes.map(
+    (type, column) => `$${values.push(keys.map((key) => key[column] ?? null))}::${type}[]`,
+  );
   const names = target.key.map(quote).join(', ');
-  return `DELETE FROM ${quoteRelation(target.relation)} t
+  const text = `DELETE FROM ${quoteRelation(target.relation)} t
 USING unnest(${arrays.join(', ')}) AS d (${names})
-WHERE ${equalColumns('t', 'd', target.key)} AND ${extent.where('t')}`;
+WHERE ${equalColumns('t', 'd', target.key)}${within}`;
+  return { text, values };
 }

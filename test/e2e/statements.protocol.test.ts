@@ -6,7 +6,7 @@ import { resolveSql } from '../../engine/apply/resolve.ts';
 import { scopesOfRangeSql, upperBoundSql } from '../../engine/backfill/bounds.ts';
 import { conflictsSql, referringSql } from '../../engine/merge/conflicts.ts';
 import { type Extent, extentOfRange, extentOfScopes } from '../../engine/merge/predicate.ts';
-import { anyDifferenceSql, deleteSql, mergeSql } from '../../engine/merge/statements.ts';
+import { anyDifferenceSql, deleteQuery, fillSql, mergeSql } from '../../engine/merge/statements.ts';
 import type { Migration } from '../../engine/migration/contract.ts';
 import { type LoadedDirection, type LoadedTarget, loadDirection } from '../../engine/migration/load.ts';
 import { compareSql, differencesSql } from '../../engine/validate/compare.ts';
@@ -58,7 +58,8 @@ function statementsOf(loaded: LoadedDirection): Record<string, string> {
     const { name } = target;
     for (const [shape, extent] of Object.entries(extentsOf(target))) {
       statements[`merge ${shape} of ${name}`] = mergeSql(target, extent);
-      statements[`delete ${shape} of ${name}`] = deleteSql(target, extent);
+      if (target.writes === 'rows') statements[`fill ${shape} of ${name}`] = fillSql(target, extent);
+      statements[`delete ${shape} of ${name}`] = deleteQuery(target, extent, []).text;
       statements[`any difference ${shape} of ${name}`] = anyDifferenceSql(target, extent);
       statements[`compare ${shape} of ${name}`] = compareSql(target, extent);
       statements[`differences ${shape} of ${name}`] = differencesSql(target, extent);
