@@ -29,7 +29,7 @@ export const apply: Benchmark = {
   summary: 'rows merged per second, against INSERT … SELECT and one upsert per change; and ten times the rows',
   async run(context) {
     const turns = sized(context, 3, 2, 1);
-    const photos = sized(context, 200_000, 20_000, 400);
+    const photos = sized(context, 150_000, 20_000, 400);
     await using server = await startPostgres();
     await using parts = new AsyncDisposableStack();
     await createPhotomemory(server, 'small');

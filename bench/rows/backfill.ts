@@ -20,7 +20,7 @@ export const backfill: Benchmark = {
   summary: 'rows per second, against INSERT … SELECT; and ten times the rows',
   async run(context) {
     const turns = sized(context, 3, 2, 1);
-    const photos = sized(context, 200_000, 20_000, 400);
+    const photos = sized(context, 150_000, 20_000, 400);
     await using server = await startPostgres();
     await using parts = new AsyncDisposableStack();
     for (const name of ['small', 'large']) await createPhotomemory(server, name);

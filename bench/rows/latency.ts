@@ -35,7 +35,7 @@ export const latency: Benchmark = {
   name: 'latency',
   summary: 'commit to visible at 50, 200, 1,000 and 3,000 changes a second, open loop',
   async run(context) {
-    const seconds = sized(context, 20, 8, 2);
+    const seconds = sized(context, 15, 8, 2);
     const chosen = context.size === 'smoke' ? rates.slice(0, 2) : rates;
     const most = Math.max(...chosen.map(({ perSecond }) => perSecond * (seconds + warmUpSeconds)));
     await using server = await startPostgres({ settings: { track_commit_timestamp: 'on' } });

@@ -29,7 +29,7 @@ export const overhead: Benchmark = {
   async run(context) {
     const program = findProgram('pgbench');
     const photos = sized(context, 100_000, 20_000, 1_000);
-    const seconds = sized(context, 10, 5, 2);
+    const seconds = sized(context, 6, 5, 2);
     const turns = sized(context, 3, 1, 1);
     await using server = await startPostgres({ settings: { max_wal_size: '8GB' } });
     context.note(`writing ${photos} photos, three times`);

@@ -25,7 +25,7 @@ export const validation: Benchmark = {
   name: 'validation',
   summary: 'every row compared, against EXCEPT both ways',
   async run(context) {
-    const users = sized(context, 15_000, 2_000, 50);
+    const users = sized(context, 10_000, 2_000, 50);
     const turns = sized(context, 3, 2, 1);
     await using server = await startPostgres();
     await createPhotomemory(server, 'validation');
