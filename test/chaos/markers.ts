@@ -62,22 +62,26 @@ export function watchWatermark({ pool }: Machine): Markers {
   let watched = 0;
   const violations: string[] = [];
   let side = legacy;
+  const look = async (id: string): Promise<void> => {
+    const { direction, markSql, behindSql } = side;
+    const { rows } = await pool.query<{ stamp: string }>(markSql, [id]);
+    const stamp = rows[0]?.stamp;
+    if (stamp === undefined) return;
+    const lsn = await raiseBarrier(pool);
+    while (!(await saysApplied(pool, direction, lsn))) {
+      if (stopped) return;
+      await delay(pollMs);
+    }
+    const { rowCount } = await pool.query(behindSql, [id, stamp]);
+    watched += 1;
+    if (rowCount !== 0) violations.push(`${id} as of ${stamp} (${direction}), barrier ${lsn.toString(16)}`);
+  };
   const watch = async (id: string) => {
     while (!stopped) {
       await delay(everyMs);
-      const { direction, markSql, behindSql } = side;
+      const { direction } = side;
       try {
-        const { rows } = await pool.query<{ stamp: string }>(markSql, [id]);
-        const stamp = rows[0]?.stamp;
-        if (stamp === undefined) continue;
-        const lsn = await raiseBarrier(pool);
-        while (!(await saysApplied(pool, direction, lsn))) {
-          if (stopped) return;
-          await delay(pollMs);
-        }
-        const { rowCount } = await pool.query(behindSql, [id, stamp]);
-        watched += 1;
-        if (rowCount !== 0) violations.push(`${id} as of ${stamp} (${direction}), barrier ${lsn.toString(16)}`);
+        await look(id);
       } catch (error) {
         // A write guard: the other side is the truth now.
         if (sqlState(error) === 'LS001') side = direction === 'forward' ? normalized : legacy;

@@ -45,7 +45,7 @@ function malformed(): string[] {
     rows({ users: [[1]] }),
     rows({ users: 'all' }),
     rows({ 'no such table': [['1']] }),
-    rows({ [`"'; DROP TABLE users; --`]: [['1']] }),
+    rows({ '"\'; DROP TABLE users; --': [['1']] }),
     rows({ 'nul \u0000 and \u001b[31m': [['1']] }),
     rows({ ['x'.repeat(100_000)]: [['1']] }),
     `{"__proto__":{"version":1},"version":1,"kind":"changes"}`,
@@ -57,7 +57,7 @@ function malformed(): string[] {
 }
 
 test('every malformed message ends in the dead-letter queue with a reason, and what stands behind it in its group is applied', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await using world = await stillWorld();
   const { queue, app } = world;

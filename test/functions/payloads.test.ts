@@ -105,7 +105,7 @@ async function handlers() {
 }
 
 test('whatever a function is invoked with, it answers, or says in a line that it does not understand', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await using parts = await handlers();
   const { pool, cutover, rollbackSync, validate, apply } = parts;
@@ -123,10 +123,10 @@ test('whatever a function is invoked with, it answers, or says in a line that it
     for (const payload of odd) note(await outcomeOf(handler, payload, mayAlso));
     await fc.assert(
       fc.asyncProperty(payloads, async (payload) => void note(await outcomeOf(handler, payload, mayAlso))),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
     expect([name, outcomes.get('refused') ?? 0]).toEqual([name, expect.any(Number)]);
-    expect(outcomes.get('refused') ?? 0, name).toBeGreaterThan(60);
+    expect(outcomes.get('refused') ?? 0, name).toBeGreaterThan(30);
   }
   expect((await pool.query('SELECT * FROM lockstep.phase')).rows).toEqual(before);
   expect(({} as { polluted?: unknown }).polluted).toBeUndefined();

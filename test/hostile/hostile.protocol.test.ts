@@ -40,7 +40,7 @@ async function turn({ database: { pool } }: World, change: 'cutover' | 'rollback
 }
 
 test('hostile names and texts, and every type at its limits, there and back: queue, merge, validation, cutover', {
-  timeout: 180_000,
+  timeout: 300_000,
 }, async () => {
   await using world = await stillWorld(hostileTemplate, migration);
   const { app, database } = world;

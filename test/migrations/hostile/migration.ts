@@ -33,7 +33,7 @@ export const migration: Migration = {
         view: forward(`view "of" table's`),
         scope: ['group'],
         writes: 'rows',
-        scopesOf: { [`odd "source's" \\ $1`]: scopes('"primary"', '"näme 💾 %s"', '"order ""by"""') },
+        scopesOf: { 'odd "source\'s" \\ $1': scopes('"primary"', '"näme 💾 %s"', '"order ""by"""') },
         walk: [{ relation: odd, columns: ['order "by"'] }],
       },
       {
