@@ -55,7 +55,7 @@ async function goesOn(library: OwnServer, note: string): Promise<void> {
 }
 
 test('kill -9 of the server in the middle of a cutover leaves not a trace; just after the commit, all of it has happened', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   await using library = await startOwn();
   await library.validate();
@@ -75,7 +75,7 @@ test('kill -9 of the server in the middle of a cutover leaves not a trace; just 
 });
 
 test('the server is killed when the commit is written and nobody has been told: the cutover asks, and says that it is done', {
-  timeout: 180_000,
+  timeout: 400_000,
 }, async () => {
   await using library = await startOwn();
   const { pool } = library.database;
@@ -110,7 +110,7 @@ test('the server is killed when the commit is written and nobody has been told: 
 });
 
 test('kill -9 of the server at any moment of a cutover and of the way back: wholly forward or wholly reverse', {
-  timeout: 300_000,
+  timeout: 600_000,
 }, async () => {
   await using library = await startOwn();
   const { pool } = library.database;
