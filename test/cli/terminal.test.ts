@@ -14,7 +14,7 @@ async function onTerminal(args: readonly string[], env: Record<string, string>):
 }
 
 test('colours and drawing are for terminals; NO_COLOR takes the colours away, a pipe both', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await using database = await testDatabase();
   const env = { LOCKSTEP_DATABASE_URL: database.url };
@@ -45,7 +45,7 @@ test('colours and drawing are for terminals; NO_COLOR takes the colours away, a 
 });
 
 test('status --watch draws a terminal anew each time, writes one after the other elsewhere, and ends when it is asked to', {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await using database = await testDatabase();
   const env = { LOCKSTEP_DATABASE_URL: database.url };
