@@ -10,8 +10,7 @@ import { armDatabase, migrateDatabase } from '../../functions/migrate/handler.ts
 import { createValidateHandler } from '../../functions/validate/handler.ts';
 import { folderStore } from '../../infra/reports/store.ts';
 import { migration } from '../../sql/migration.ts';
-import { checkAnswer } from '../cli/answers.ts';
-import { lockstep, start } from '../cli/lockstep.ts';
+import { lockstep } from '../cli/lockstep.ts';
 import { rows, value } from '../sql/world.ts';
 import { cutOver, folder } from './world.ts';
 
@@ -30,16 +29,7 @@ test('after the end every command either works or says that there is nothing lef
   const { pool } = database;
   const roles = await readFile(`${folder}/roles.sql`, 'utf8');
   await app.query(roles);
-  await using listening = start(['listen', '--standby'], settings);
-  await using people = start(['listen', '--standby'], settings, [], { json: false });
   expect(await world.complete()).toMatchObject({ outcome: 'complete', leftovers: [] });
-  // Who listens when it ends says so, and it is no failure.
-  expect(await listening.ended()).toBe(0);
-  expect(await people.ended()).toBe(0);
-  const answers = listening.events.filter(({ event }) => event !== undefined);
-  for (const answer of answers) checkAnswer(answer);
-  expect(answers).toEqual([{ event: 'listening-ended', version: 1, reason: 'complete' }]);
-  expect(people.stdout()).toMatch(/^The migration is complete: .*no listener is needed any more\.\n$/);
 
   const command = (...args: string[]) => lockstep(args, settings);
   for (const args of [
