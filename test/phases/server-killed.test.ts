@@ -88,12 +88,19 @@ test('the server is killed when the commit is written and nobody has been told: 
       await pool.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
       await pool.query('SELECT pg_reload_conf()');
       const waiting = `SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE $1`;
-      const probe = pool
-        .query(
-          "/* probe */ BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'probe', ''); COMMIT",
-        )
-        .catch(() => undefined);
-      await eventually(async () => (await pool.query(waiting, ['/* probe */%'])).rowCount === 1);
+      // The server takes a moment to wait for it: what committed before that has not waited, and is tried again.
+      let probe: Promise<unknown> | undefined;
+      await eventually(async () => {
+        probe ??= pool
+          .query(
+            "/* probe */ BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'probe', ''); COMMIT",
+          )
+          .catch(() => undefined)
+          .finally(() => {
+            probe = undefined;
+          });
+        return (await pool.query(waiting, ['/* probe */%'])).rowCount === 1;
+      });
       killed = (async () => {
         await eventually(async () => (await pool.query(waiting, ['COMMIT'])).rowCount === 1);
         await kill(library);
