@@ -1,18 +1,20 @@
 import type pg from 'pg';
+import { prepared } from '../merge/transaction.ts';
 import type { DirectionName } from '../migration/contract.ts';
 
-const presentSql = 'SELECT id::text AS id FROM lockstep.in_flight WHERE id = ANY ($1::uuid[])';
+// Both are asked for each batch, and take longer to plan than to run.
+const present = prepared('SELECT id::text AS id FROM lockstep.in_flight WHERE id = ANY ($1::uuid[])');
 
 /** Which of these messages are entered in the ledger. One that is not has been finished, or forgotten to be read again. */
 export async function presentInLedger(db: Pick<pg.ClientBase, 'query'>, ids: readonly string[]): Promise<Set<string>> {
-  const { rows } = await db.query<{ id: string }>(presentSql, [ids]);
+  const { rows } = await db.query<{ id: string }>({ ...present, values: [ids] });
   return new Set(rows.map((row) => row.id));
 }
 
-const strikeSql = `
+const strike = prepared(`
   WITH struck AS (DELETE FROM lockstep.in_flight WHERE id = ANY ($1::uuid[]) RETURNING committed_at)
   SELECT (SELECT coalesce(json_agg(extract(epoch FROM clock_timestamp() - committed_at) * 1000), '[]') FROM struck) AS "lagsMs",
-         EXISTS (SELECT FROM lockstep.quarantine WHERE direction = $2) AS "anyQuarantined"`;
+         EXISTS (SELECT FROM lockstep.quarantine WHERE direction = $2) AS "anyQuarantined"`);
 
 export interface Struck {
   /** Commit of the change to now, for each entry that was there. */
@@ -26,7 +28,7 @@ export async function strikeOut(
   direction: DirectionName,
   ids: readonly string[],
 ): Promise<Struck> {
-  const { rows } = await client.query<Struck>(strikeSql, [ids, direction]);
+  const { rows } = await client.query<Struck>({ ...strike, values: [ids, direction] });
   return rows[0] ?? { lagsMs: [], anyQuarantined: true };
 }
 
