@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
+import { LockstepError } from '../errors.ts';
 import { everBackfilled, wishForBackfill } from '../ledger/first-start.ts';
 import { slotLock } from '../locks.ts';
 import type { Direction, DirectionName, Source } from '../migration/contract.ts';
@@ -68,7 +69,7 @@ export interface TakenSlot {
  * another listener has it. Whenever a slot of the active direction is new, or nothing was ever derived, a backfill of
  * everything is entered first (its message is sent once the slot exists); until it has ended nothing counts as applied.
  *
- * @throws LockstepError LS_SLOT_BLOCKED, LS_REPLICATION_PRIVILEGE and others; see `createSlot` and `ReplicationStream.start`.
+ * @throws LockstepError LS_COMPLETE, LS_SLOT_BLOCKED, LS_REPLICATION_PRIVILEGE and others; see `createSlot` and `ReplicationStream.start`.
  */
 export async function takeSlot(request: SlotRequest): Promise<TakenSlot | undefined> {
   const { db, slotName: name, directionName } = request;
@@ -81,9 +82,23 @@ export async function takeSlot(request: SlotRequest): Promise<TakenSlot | undefi
     if (slot?.active) return undefined;
     const lost = slot !== undefined && isLost(slot);
     const slotCreated = !slot || lost;
-    if (await needsBackfill(db, directionName, !slotCreated)) await wishForBackfill(db, directionName, randomUUID());
+    // Asked once the slot is missed: whoever ends a migration drops it after the phase is committed. Nobody would read another.
+    if (slotCreated && (await readPhase(db)) === 'complete')
+      throw new LockstepError(
+        'LS_COMPLETE',
+        'The migration of this database is complete; its slots are gone for good.',
+      );
+    const wish = async () => {
+      if (!(await needsBackfill(db, directionName, !slotCreated))) return false;
+      await wishForBackfill(db, directionName, randomUUID());
+      return true;
+    };
+    const wished = await wish();
     if (lost) await dropLost(request, slot);
     const stream = await openStream(request, slotCreated);
+    // The direction may have become the active one while its slot was made, which can take long; what was written before
+    // the slot existed is in no stream.
+    if (stream && slotCreated && !wished) await wish();
     return stream && { stream, slotCreated };
   } finally {
     // Of a session that is gone nothing is held.

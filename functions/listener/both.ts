@@ -38,7 +38,7 @@ export async function listenToBoth(parts: BothParts): Promise<ListeningEnd> {
   };
   const forward = start('forward');
   let reverse: Promise<void> | undefined;
-  let end: ListeningEnd = 'stopped';
+  let completed = false;
   const watch = async () => {
     try {
       await using stack = new AsyncDisposableStack();
@@ -50,7 +50,7 @@ export async function listenToBoth(parts: BothParts): Promise<ListeningEnd> {
       while (!signal.aborted) {
         const { phase, armed } = await look().catch(unlessOutage);
         if (phase === 'complete') {
-          end = 'complete';
+          completed = true;
           return;
         }
         if (armed && parts.migration.reverse) reverse ??= start('reverse');
@@ -64,22 +64,26 @@ export async function listenToBoth(parts: BothParts): Promise<ListeningEnd> {
   // Its own error would be lost if watching had failed first.
   results.push(...(await Promise.allSettled([reverse])));
   const failed = results.find((result) => result.status === 'rejected');
-  if (failed) throw failed.reason;
-  return end;
+  // The end drops slots and publications, and whoever stood by for one, or was about to take it, fails for the lack of it.
+  completed ||= failed !== undefined && (await isComplete(parts));
+  if (failed && !completed) throw failed.reason;
+  return completed ? 'complete' : 'stopped';
 }
 
 /** Asked before a slot could be made: nobody would ever read it again. */
 async function refuseComplete(parts: BothParts): Promise<void> {
+  if (!(await isComplete(parts))) return;
+  const name = parts.migration.name;
+  throw new LockstepError('LS_COMPLETE', `The migration "${name}" of this database is complete.`);
+}
+
+/** What else is wrong, such as a database without our tables, the listener itself says better. */
+async function isComplete(parts: BothParts): Promise<boolean> {
   try {
     await using database = await open(parts);
-    const { phase } = await readArming(database.pool);
-    if (phase === 'complete') {
-      const name = parts.migration.name;
-      throw new LockstepError('LS_COMPLETE', `The migration "${name}" of this database is complete.`);
-    }
-  } catch (error) {
-    // What else is wrong, such as a database without our tables, the listener itself says better.
-    if (error instanceof LockstepError) throw error;
+    return (await readArming(database.pool)).phase === 'complete';
+  } catch {
+    return false;
   }
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { ensurePublication } from '../../engine/capture/publication.ts';
 import { isClearUpTo, readInFlight } from '../../engine/ledger/watermark.ts';
 import { parseLsn } from '../../engine/lsn.ts';
 import { silent, type Telemetry } from '../../engine/telemetry.ts';
@@ -68,6 +69,36 @@ test('a slot that was dropped is made again, and everything derived again', asyn
   await using _second = await startListener(database, migration, inbox);
   await captured(database);
   expect(inbox.backfills).toHaveLength(2);
+});
+
+test('a direction that becomes the active one while its slot is made is derived again: its first writes are in no stream', async () => {
+  await using database = await testDatabase({ template: engineSchema });
+  const { pool } = database;
+  const migration = await createPhotos(pool);
+  await ensurePublication(pool, 'reverse', migration.forward);
+  const inbox = new Inbox({ ...migration, reverse: migration.forward });
+  // A slot is made when every transaction that runs now has ended.
+  const long = await database.client();
+  await long.query('BEGIN; SELECT pg_current_xact_id()');
+  const starting = startListener(database, migration, inbox, { directionName: 'reverse' });
+  await eventually(
+    async () =>
+      (await pool.query('SELECT FROM pg_replication_slots WHERE active AND database = current_database()')).rowCount,
+  );
+  await pool.query("UPDATE lockstep.phase SET phase = 'reverse'");
+  await long.query('COMMIT');
+  await using _listener = await starting;
+  await eventually(() => inbox.backfills.length > 0);
+  expect(await ledger(database)).toMatchObject([{ kind: 'backfill', id: inbox.backfills[0]?.id }]);
+});
+
+test('a migration that is complete gets no slot, which nobody would read', async () => {
+  await using database = await testDatabase({ template: engineSchema });
+  const migration = await createPhotos(database.pool);
+  await database.pool.query("UPDATE lockstep.phase SET phase = 'complete'");
+  await expect(startListener(database, migration, new Inbox(migration))).rejects.toMatchObject({ code: 'LS_COMPLETE' });
+  const slots = await database.pool.query('SELECT FROM pg_replication_slots WHERE database = current_database()');
+  expect(slots.rowCount).toBe(0);
 });
 
 test('rows are named by key and by the routing value that the change wrote', async () => {

@@ -48,6 +48,7 @@ test('traffic, drain, validation, summary, and nothing left behind', { timeout: 
   const ready = await dev.event('ready', 2 * minutes);
   expect(dev.events[0]).toEqual({
     event: 'ready',
+    version: 1,
     databaseUrl: expect.stringMatching(/^postgresql:\/\/postgres:\w+@127\.0\.0\.1:\d+\/photomemory/),
     queueUrl: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+\/000000000000\/lockstep\.fifo$/),
     endpoint: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/),

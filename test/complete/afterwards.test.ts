@@ -11,6 +11,7 @@ import { createValidateHandler } from '../../functions/validate/handler.ts';
 import { folderStore } from '../../infra/reports/store.ts';
 import { migration } from '../../sql/migration.ts';
 import { lockstep } from '../cli/lockstep.ts';
+import { startListening } from '../e2e/world.ts';
 import { rows, value } from '../sql/world.ts';
 import { cutOver, folder } from './world.ts';
 
@@ -29,7 +30,11 @@ test('after the end every command either works or says that there is nothing lef
   const { pool } = database;
   const roles = await readFile(`${folder}/roles.sql`, 'utf8');
   await app.query(roles);
+  // A standby that sees the slot become free must not make another, and has done its duty.
+  const standing = startListening(world);
   expect(await world.complete()).toMatchObject({ outcome: 'complete', leftovers: [] });
+  expect(await (await standing).ended).toBe('complete');
+  expect(await rows(app, 'SELECT slot_name FROM pg_replication_slots WHERE database = current_database()')).toEqual([]);
 
   const command = (...args: string[]) => lockstep(args, settings);
   for (const args of [
