@@ -61,6 +61,9 @@ test.each([
     // A wide table scrolls by itself; the page does not.
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
     expect(await page.locator('h1').textContent()).toContain(hostile);
+    // What a table's row comes to is seen without scrolling.
+    const outcome = await page.locator('td b.differs').first().boundingBox();
+    expect((outcome?.x ?? width) + (outcome?.width ?? 0)).toBeLessThan(width);
     expect(complaints).toEqual([]);
   },
 );

@@ -65,8 +65,8 @@ function coverage({ targets, complete, samplePercent }: ValidationReport): Html 
   const share = samplePercent === null ? 'Every row' : `A sample of ${samplePercent} % of the scopes`;
   const number = (value: number) => html`<td class="number">${count(value)}</td>`;
   return html`<p>${share} of ${targets.length} tables${complete ? ' was compared.' : ', of which not all was compared yet.'}</p>
-<div class="wide"><table><thead><tr><th>table</th>${['compared', 'should be', 'are', 'missing', 'too many', 'different', 'repaired', 'unproved', 'in quarantine'].map((name) => html`<th class="number">${name}</th>`)}<th></th></tr></thead><tbody>
-${targets.map((target) => html`<tr><td>${target.table}</td>${[target.compared, target.expected, target.present, target.missing, target.extra, target.different, target.repaired, target.unsettled.scopes, target.quarantined.scopes].map(number)}<td>${state(target)}</td></tr>`)}
+<div class="wide"><table><thead><tr><th>table</th><th></th>${['compared', 'should be', 'are', 'missing', 'too many', 'different', 'repaired', 'unproved', 'in quarantine'].map((name) => html`<th class="number">${name}</th>`)}</tr></thead><tbody>
+${targets.map((target) => html`<tr><td>${target.table}</td><td>${state(target)}</td>${[target.compared, target.expected, target.present, target.missing, target.extra, target.different, target.repaired, target.unsettled.scopes, target.quarantined.scopes].map(number)}</tr>`)}
 </tbody></table></div>`;
 }
 
