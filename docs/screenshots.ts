@@ -72,6 +72,7 @@ function startTraffic(pool: pg.Pool, table: 'photos' | 'media_files') {
 async function mend(pool: pg.Pool): Promise<void> {
   const scopes = (target: string) => `(SELECT scope[1]::uuid FROM lockstep.quarantine WHERE target IN ('${target}'))`;
   await pool.query(`DELETE FROM photos WHERE id IN ${scopes('media_files')}`);
+  await pool.query(`DELETE FROM photos WHERE project_id IN ${scopes('project_media')}`);
   await pool.query(`DELETE FROM media_items WHERE id IN ${scopes('media_files')}`);
   await pool.query(`DELETE FROM generated_videos WHERE id IN ${scopes("media_files', 'generation_jobs")}`);
   await pool.query(`DELETE FROM subscriptions WHERE user_id IN ${scopes('user_subscriptions')}`);
