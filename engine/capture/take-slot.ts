@@ -95,10 +95,10 @@ export async function takeSlot(request: SlotRequest): Promise<TakenSlot | undefi
     };
     const wished = await wish();
     if (lost) await dropLost(request, slot);
-    const stream = await openStream(request, slotCreated);
     // The direction may have become the active one while its slot was made, which can take long; what was written before
     // the slot existed is in no stream.
-    if (stream && slotCreated && !wished) await wish();
+    const onCreated = async () => void (wished || (await wish()));
+    const stream = await openStream(request, slotCreated ? onCreated : undefined);
     return stream && { stream, slotCreated };
   } finally {
     // Of a session that is gone nothing is held.
@@ -126,11 +126,18 @@ async function dropLost({ db, slotName: name, telemetry }: SlotRequest, slot: Sl
   await db.query('SELECT pg_drop_replication_slot($1)', [name]);
 }
 
-async function openStream(request: SlotRequest, create: boolean): Promise<ReplicationStream | undefined> {
+/** @param onCreated makes the slot first; called when it exists, before anybody reads it. */
+async function openStream(
+  request: SlotRequest,
+  onCreated: (() => Promise<void>) | undefined,
+): Promise<ReplicationStream | undefined> {
   const { db, slotName: name } = request;
   const connection = await openReplicationConnection(request.replication);
   try {
-    if (create) await createSlot(connection, db, request);
+    if (onCreated) {
+      await createSlot(connection, db, request);
+      await onCreated();
+    }
     const stream = await ReplicationStream.start(connection, request.stream);
     // Only now, since while another had the slot the position could still move.
     stream.resumeFrom(confirmedPosition(name, await readSlot(db, name)));
