@@ -17,10 +17,10 @@ export interface Finished {
 
 type Environment = Readonly<Record<string, string>>;
 
-/** This process's environment without any settings of Lockstep, and with a place of its own for machines' addresses. */
+/** This process's environment without what is not the test's: settings of Lockstep, what decides about colours (in CI, Node does without), and the place of machines' addresses. */
 function environmentWith(added: Environment, state: string): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
-    ([name]) => !/^(LOCKSTEP_|AWS_|NODE_OPTIONS|VITEST|FORCE_COLOR|NO_COLOR)/.test(name),
+    ([name]) => !/^(LOCKSTEP_|AWS_|NODE_|VITEST|FORCE_COLOR|NO_COLOR|CI$|TF_BUILD$|TMUX$|TEAMCITY_VERSION$)/.test(name),
   );
   return { ...Object.fromEntries(inherited), LOCKSTEP_STATE_DIR: state, ...added };
 }

@@ -42,6 +42,36 @@ export class Client {
     }
   }
 
+  /** Someone new, who is there before `across`. */
+  async begin(): Promise<void> {
+    await this.#signUp();
+  }
+
+  /** A request whose transaction has begun when `change` is made, and which then writes: it meets the guard of what was changed. */
+  async across<T>(change: () => Promise<T>): Promise<T> {
+    const { projectId, album, userId } = this.#project();
+    const id = randomUUID();
+    const name = `across ${id}.jpg`;
+    const begun = Promise.withResolvers<void>();
+    const changed = begun.promise.then(change);
+    const written = this.#schemas.forUser(userId).write(async ({ media }) => {
+      begun.resolve();
+      await changed;
+      const fileUrl = `https://files.example/${id}`;
+      await media.addPhoto(projectId, {
+        id,
+        originalFilename: name,
+        fileUrl,
+        mimeType: 'image/jpeg',
+        fileSizeBytes: 1_000,
+      });
+    });
+    await Promise.all([changed, written]);
+    this.memory.files.set(id, { userId, name });
+    album.push(id);
+    return await changed;
+  }
+
   async #try(name: string, request: () => Promise<void>): Promise<void> {
     try {
       await request();
