@@ -66,9 +66,9 @@ function row({ target, table, backfill, presentEstimate, validated, inFlightKeys
  */
 function progress(name, backfill) {
   if (!backfill) return h('span.dim', {}, 'none');
-  const { share, state, scopesDone, scopesPerSecond, secondsLeft } = backfill;
+  const { share, state, rowsWritten, scopesPerSecond, secondsLeft } = backfill;
   const text = {
-    done: `done, ${plural(scopesDone, 'scope')}`,
+    done: `done, ${plural(rowsWritten, 'row')} written`,
     waiting: 'waiting',
     paused: `paused at ${Math.floor(share * 100)} %`,
     running:

@@ -66,7 +66,9 @@ const advanceSql = `
       started_at = coalesce(started_at, clock_timestamp()),
       finished_at = CASE WHEN finished_at IS NULL AND $4 THEN clock_timestamp() ELSE finished_at END,
       doomed_left = CASE WHEN $7 THEN doomed_left AND NOT $4 OR $8 ELSE doomed_left OR $8 END,
-      scopes_done = scopes_done + CASE WHEN $7 THEN 0 ELSE $5 END,
+      -- The last chunk is smaller than what was asked for; how much smaller nobody has counted.
+      scopes_done = CASE WHEN $7 THEN scopes_done WHEN $4 THEN least(scopes_done + $5, greatest(scopes_done, scopes_estimated))
+                    ELSE scopes_done + $5 END,
       rows_written = rows_written + $6
   WHERE backfill_id = $1 AND target = $2
     AND cursor IS NOT DISTINCT FROM $9::text[] AND (finished_at IS NOT NULL) = $7`;
