@@ -3,6 +3,11 @@ export interface ListenerLimits {
   readonly keysPerRound: number;
   /** The same for the characters of their keys. */
   readonly charactersPerRound: number;
+  /**
+   * From the beginning of one round to that of the next, unless it is full before. What comes after a silence goes at once;
+   * what comes in a stream goes in rounds of so long, since each round costs commits, requests and merges of its own.
+   */
+  readonly roundEveryMs: number;
   /** How often a slot with nothing to send is moved on behind the server's WAL. */
   readonly idleConfirmMs: number;
   readonly heartbeatMs: number;
@@ -25,6 +30,7 @@ export interface ListenerLimits {
 export const defaultListenerLimits: ListenerLimits = {
   keysPerRound: 10_000,
   charactersPerRound: 4 * 1024 * 1024,
+  roundEveryMs: 50,
   idleConfirmMs: 1_000,
   heartbeatMs: 5_000,
   statusEveryMs: 10_000,

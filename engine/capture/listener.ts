@@ -58,6 +58,8 @@ interface Run {
   readonly db: pg.ClientBase;
   /** Rung when there is something to do. */
   readonly bell: Bell;
+  /** Rung when the next round is not to wait any longer: it is full, or the run ends. */
+  readonly enough: Bell;
   /** Aborted when a connection is lost or another listener has taken over. */
   readonly broken: AbortSignal;
   fail(error: Error): void;
@@ -74,18 +76,23 @@ interface Run {
  */
 export async function runListener(options: ListenerOptions): Promise<void> {
   const bell = new Bell();
+  const enough = new Bell();
   const breaking = new AbortController();
+  const stop = () => {
+    enough.ring();
+    bell.ring();
+  };
   const fail = (error: Error) => {
     // The first reason is kept; later ones follow from it.
     breaking.abort(error);
-    bell.ring();
+    stop();
   };
-  const stop = () => bell.ring();
   options.signal.addEventListener('abort', stop);
   try {
     await withLedgerConnection(options.pool, fail, async (db) => {
       const limits = { ...defaultListenerLimits, ...options.limits };
-      await listen({ options, limits, clock: options.clock ?? systemClock, db, bell, broken: breaking.signal, fail });
+      const clock = options.clock ?? systemClock;
+      await listen({ options, limits, clock, db, bell, enough, broken: breaking.signal, fail });
     });
   } catch (error) {
     // Stopped before it had begun.
@@ -142,12 +149,16 @@ async function tryToTake(run: Run, { slotName }: Preflight, fold: Fold): Promise
   });
 }
 
-function readerInto(fold: Fold, publication: string, { limits, bell }: Run): StreamReader {
+const isFull = (fold: Fold, limits: ListenerLimits) =>
+  fold.keys >= limits.keysPerRound || fold.characters >= limits.charactersPerRound;
+
+function readerInto(fold: Fold, publication: string, { limits, bell, enough }: Run): StreamReader {
   const decode = createDecoder(publication);
   return {
     onData(payload) {
       fold.add(decode(payload));
-      const full = fold.keys >= limits.keysPerRound || fold.characters >= limits.charactersPerRound;
+      const full = isFull(fold, limits);
+      if (full) enough.ring();
       // The rest of a transaction comes at once: it goes in as few rounds as hold it.
       if (full || (fold.betweenTransactions && fold.worthTaking)) bell.ring();
       return !full;
@@ -228,18 +239,16 @@ async function capture(
 }
 
 /** While one round is being sent, the next is collected. */
-async function rounds(
-  { options, limits, clock, bell, broken }: Run,
-  fold: Fold,
-  stream: ReplicationStream,
-  context: SendContext,
-): Promise<void> {
+async function rounds(run: Run, fold: Fold, stream: ReplicationStream, context: SendContext): Promise<void> {
+  const { options, limits, clock, bell, broken } = run;
   const { telemetry, signal, deadLetters } = options;
   const position = () => stream.confirmed;
   const lost = new LostMessages({ context, telemetry, lostAfterMs: limits.lostAfterMs, position, deadLetters });
   let lookedAtMs = clock.nowMs();
+  let sentAtMs = Number.NEGATIVE_INFINITY;
   for (;;) {
     await bell.heard();
+    await collect(run, fold, sentAtMs);
     broken.throwIfAborted();
     const last = signal.aborted;
     if (fold.moved) {
@@ -255,6 +264,7 @@ async function rounds(
         await context.failpoints('listener.position-confirmed');
       }
       if (messages > 0) {
+        sentAtMs = startedMs;
         telemetry.measure('capture.rounds', 1);
         telemetry.measure('capture.messages', messages);
         telemetry.measure('capture.changes', folded.keys);
@@ -272,4 +282,12 @@ async function rounds(
       await lost.look();
     }
   }
+}
+
+/** Lets a round grow until it is due, or full, or the run ends. What only moves the position is not waited for. */
+async function collect({ options, limits, clock, enough, broken }: Run, fold: Fold, sentAtMs: number): Promise<void> {
+  if (fold.keys === 0 || isFull(fold, limits) || options.signal.aborted || broken.aborted) return;
+  // At most one interval, whatever the clock has been set to.
+  const leftMs = Math.min(limits.roundEveryMs, sentAtMs + limits.roundEveryMs - clock.nowMs());
+  if (leftMs > 0) await Promise.race([clock.pauseMs(leftMs), enough.heard()]);
 }
