@@ -112,7 +112,7 @@ test('whatever a function is invoked with, it answers, or says in a line that it
   // Nothing was cut over, nobody listens: those are answers.
   const functions: [string, Handler, string[]][] = [
     ['cutover', cutover, []],
-    ['rollback-sync', rollbackSync, ['LS_PHASE_REFUSED']],
+    ['rollback-sync', rollbackSync, ['LS_PHASE_REFUSED', 'LS_SLOT_MISSING']],
     ['validate', validate, ['LS_SLOT_MISSING']],
     ['apply', apply, []],
   ];
