@@ -18,7 +18,12 @@ export const memory: Benchmark = {
     context.note(`${rows} rows in one transaction`);
     const program = fileURLToPath(new URL('../processes/memory.ts', import.meta.url));
     // The nursery is as small as `lockstep listen` and the container's entry make it.
-    const { stdout } = await promisify(execFile)(process.execPath, ['--max-semi-space-size=4', program, String(rows)]);
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--max-semi-space-size=4',
+      '--heap-growing-percent=20',
+      program,
+      String(rows),
+    ]);
     const report = JSON.parse(stdout) as Report;
     const quarters = report.memoryPeakByQuarterMebibytes;
     const size = report.rows.toLocaleString('en-US');

@@ -66,7 +66,7 @@ export function startWorker(options: WorkerOptions): Worker {
 function launch({ name, folder, env }: WorkerOptions): ChildProcess {
   const path = fileURLToPath(new URL(`processes/${name}.ts`, import.meta.url));
   // As bin.js does for `lockstep listen`.
-  const execArgv = name === 'listener' ? ['--max-semi-space-size=4'] : [];
+  const execArgv = name === 'listener' ? ['--max-semi-space-size=4', '--heap-growing-percent=20'] : [];
   // stdout belongs to the events of `lockstep dev`.
   return fork(path, [folder], { env, execArgv, stdio: ['ignore', process.stderr, process.stderr, 'ipc'] });
 }

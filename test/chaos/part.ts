@@ -33,7 +33,7 @@ export function startPart({ name, program, env, onLine }: PartOptions): Part {
   let ended: Promise<unknown>;
   const launch = () => {
     const path = fileURLToPath(new URL(`parts/${program}.ts`, import.meta.url));
-    const flags = program === 'listener' ? ['--max-semi-space-size=4'] : [];
+    const flags = program === 'listener' ? ['--max-semi-space-size=4', '--heap-growing-percent=20'] : [];
     child = spawn(process.execPath, [...flags, path], {
       env: { ...env, NODE_COMPILE_CACHE: join(tmpdir(), 'lockstep-chaos-compiled') },
       // Closed when this process is gone: the part ends then.
