@@ -63,6 +63,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   pool.on('error', (error) => {
     telemetry.log('warn', 'database.idle_connection_lost', { code: (error as { code?: string }).code ?? error.name });
   });
+  // Nor is one that breaks in somebody's hand, between two statements, the end of the process: the next statement tells.
+  pool.on('connect', (client) => void client.on('error', () => undefined));
   if (forgetPassword) retryRefusedPassword(pool, forgetPassword);
   try {
     await pool.query('SELECT');

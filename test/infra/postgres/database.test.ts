@@ -51,6 +51,19 @@ test('a statement that takes longer than it may is ended', async () => {
   await expect(opened.pool.query('SELECT pg_sleep(30)')).rejects.toMatchObject({ code: '57014' });
 });
 
+test('a connection that is lost between two statements ends nothing but itself', async () => {
+  await using test = await testDatabase();
+  await using database = await open(test.url);
+  const client = await database.pool.connect();
+  const { rows } = await client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+  const ended = new Promise<void>((resolve) => client.once('end', resolve));
+  await test.pool.query('SELECT pg_terminate_backend($1)', [rows[0]?.pid]);
+  await ended;
+  await expect(client.query('SELECT')).rejects.toThrow();
+  client.release(true);
+  expect((await database.pool.query('SELECT 1')).rowCount).toBe(1);
+});
+
 test('the password is asked for at each new connection, and fetched again when it was rotated', async () => {
   await using database = await testDatabase();
   const role = `rotating_${database.name}`;
