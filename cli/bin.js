@@ -29,6 +29,10 @@ if (current) {
 if (current && (flags.length === 0 || process.env.LOCKSTEP_HANDED_OVER)) {
   const { main } = await import('./main.ts');
   await main(process.argv.slice(2));
+  // Said, and not left to the end of the event loop: Node's teardown can spin for ever over a handle that is just being
+  // closed (https://github.com/nodejs/node/issues/47748).
+  nodeModule.flushCompileCache?.();
+  process.exit();
 } else {
   handOver(current ? process.execPath : undefined);
 }

@@ -73,3 +73,5 @@ if (failure) {
   const smallest = values.minimise ? await minimise(failure.schedule, say) : failure.schedule;
   say(`Smallest schedule seen to fail: ${JSON.stringify(smallest)}`);
 }
+// As in cli/bin.js: Node's teardown may not end.
+process.exit();
