@@ -8,7 +8,7 @@ import { describeMachine } from '../machine.ts';
 import { pretty } from '../numbers.ts';
 import { createPhotomemory, fillLegacy, insertSelect, openPool } from '../rig/data.ts';
 import { type Lockstep, prepareStream, startLockstep } from '../rig/lockstep.ts';
-import { isFlat, type Phase, rateOf, type Sample } from './phase.ts';
+import { hasRecovered, isFlat, type Phase, rateOf, type Sample } from './phase.ts';
 import { loadText } from './report.ts';
 import { residentBytes } from './resident.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
@@ -53,17 +53,18 @@ interface Rig {
   readonly lockstep: Lockstep;
 }
 
-/** Runs at one rate, with a sample a second. */
+/** Runs at one rate, with a sample a second; at most so many seconds, and no longer than until `enough`. */
 async function during(
   { pool, traffic, lockstep }: Rig,
   name: string,
   perSecond: number,
   seconds: number,
+  enough: (samples: readonly Sample[]) => boolean = () => false,
 ): Promise<Phase> {
   traffic.perSecond = perSecond;
   const samples: Sample[] = [];
   const startedMs = performance.now();
-  while (samples.length < seconds) {
+  while (samples.length < seconds && !enough(samples)) {
     await Promise.race([delay(Math.max(0, startedMs + samples.length * 1_000 - performance.now())), lockstep.broken]);
     samples.push(await sample(pool, traffic));
   }
@@ -114,7 +115,7 @@ const rate = await highestFlatRate(rig);
 const phases = [
   await during(rig, 'sustained', rate, Math.max(3, Math.round(minutes * 60))),
   await during(rig, 'above', Math.round((rate * 4) / 3), Math.max(3, Math.round(above * 60))),
-  await during(rig, 'recovery', Math.round(rate / 2), Math.max(3, Math.round(above * 60))),
+  await during(rig, 'recovery', Math.round(rate / 2), Math.max(3, Math.round(above * 60)), hasRecovered),
 ];
 traffic.perSecond = 0;
 await lockstep.settle();

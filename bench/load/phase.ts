@@ -51,3 +51,12 @@ export function recoveredAfterSeconds(samples: readonly Sample[]): number | unde
   const first = samples[0];
   return recovered && first && (recovered.atMs - first.atMs) / 1_000;
 }
+
+/** So long without a backlog, and there is none any more. */
+const calmSeconds = 60;
+
+/** Whether there has been no backlog for so long that the recovery is over. */
+export function hasRecovered(samples: readonly Sample[]): boolean {
+  const last = samples.slice(-calmSeconds);
+  return last.length === calmSeconds && last.every(({ lagSeconds }) => lagSeconds <= noBacklogSeconds);
+}

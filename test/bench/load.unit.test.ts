@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isFlat, rateOf, recoveredAfterSeconds, type Sample } from '../../bench/load/phase.ts';
+import { hasRecovered, isFlat, rateOf, recoveredAfterSeconds, type Sample } from '../../bench/load/phase.ts';
 
 const samples = (...lags: number[]): Sample[] =>
   lags.map((lagSeconds, second) => ({
@@ -25,4 +25,12 @@ test('the rate is what was committed; recovered is what stays so', () => {
   expect(rateOf(samples(0, 0, 0))).toBe(500);
   expect(recoveredAfterSeconds(samples(9, 5, 0.5, 3, 0.5, 0.4))).toBe(4);
   expect(recoveredAfterSeconds(samples(9, 5, 2))).toBeUndefined();
+});
+
+test('the recovery is over when there has been no backlog for a minute', () => {
+  const calm = Array.from({ length: 60 }, () => 0.2);
+  expect(hasRecovered(samples(9, 5, ...calm))).toBe(true);
+  expect(hasRecovered(samples(9, 5, ...calm.slice(1)))).toBe(false);
+  expect(hasRecovered(samples(...calm.slice(1)))).toBe(false);
+  expect(hasRecovered(samples(...calm, 1.5))).toBe(false);
 });
