@@ -4,6 +4,7 @@ import type { Telemetry } from '../engine/telemetry.ts';
 import { fail } from './failure.ts';
 import { adoptMachine } from './machine-file.ts';
 import { defaultFolder } from './migration-folder.ts';
+import { seconds } from './options.ts';
 import { createOutput, type Output } from './output.ts';
 import { stopSignal } from './stop.ts';
 import { createTelemetry, type LogSettings } from './telemetry.ts';
@@ -68,6 +69,7 @@ export function addCommand<Options>(program: Command, spec: CommandSpec<Options>
     .addHelpText('after', examplesText(spec.examples));
   if (spec.argument) command.addArgument(argumentOf(spec.argument));
   spec.configure(command);
+  sayDefaultsInSeconds(command);
   command.action(async (...typed: readonly unknown[]) => {
     const argument = spec.argument ? ((typed[0] as string | undefined) ?? '') : '';
     const options = command.opts<Options & CommonOptions>();
@@ -81,6 +83,13 @@ export function addCommand<Options>(program: Command, spec: CommandSpec<Options>
       process.exitCode = fail(output, error);
     }
   });
+}
+
+/** Such options are typed in seconds and kept in milliseconds, which is nobody's business. */
+function sayDefaultsInSeconds(command: Command): void {
+  for (const option of command.options)
+    if (option.parseArg === seconds && typeof option.defaultValue === 'number')
+      option.default(option.defaultValue, String(option.defaultValue / 1000));
 }
 
 function argumentOf([name, what, choices]: NonNullable<CommandSpec<never>['argument']>): Argument {

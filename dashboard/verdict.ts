@@ -96,7 +96,8 @@ export function nextOf(status: Facts & Pick<Status, 'slot'> & { readonly armed?:
   if (status.phase === 'complete') return { text: 'Nothing: the migration has come to its end.', command: null };
   if (!status.slot)
     return { text: 'Start the listener. It asks for the first backfill by itself.', command: 'lockstep listen' };
-  if (!done(status.backfill))
+  // The way back begins equal: it has no backfill of its own until someone asks for one.
+  if (!done(status.backfill) && (status.phase === 'forward' || status.backfill.length > 0))
     return { text: 'Let the backfill finish, then compare every row.', command: 'lockstep backfill --status' };
   if (status.quarantine.length > 0) {
     return { text: 'Mend the rows in quarantine, then have them merged again.', command: 'lockstep retry' };

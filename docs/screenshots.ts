@@ -178,6 +178,8 @@ async function run(): Promise<void> {
   await stopLegacyTraffic();
   await lockstep('cutover', '--yes');
   cleanup.defer(startTraffic(pool, 'media_files'));
+  // What `arm` said would change.
+  await lockstep('rollback', 'sync', '--all', '--yes');
   await lockstep('wait', '--timeout', '600');
   await lockstep('validate');
   await shoot(browser, dashboardUrl, 'dashboard-reverse', /^In step ·/);

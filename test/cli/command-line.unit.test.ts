@@ -55,6 +55,15 @@ test.each(commands)('%s --help has examples and exits 0', async (name) => {
   expect([code, stdout]).toEqual([0, expect.stringMatching(new RegExp(`Examples:\\n  \\$ lockstep ${name}`))]);
 });
 
+test('a default is in the unit that is typed', async () => {
+  const defaults = { wait: 60, status: 1, 'rollback sync': 600, plan: 60 };
+  for (const [line, expected] of Object.entries(defaults)) {
+    const { stdout } = await lockstep([...line.split(' '), '--help']);
+    const [, value] = /--(?:timeout|interval) <s>[^(]*\(default:\s+(\d+)\)/.exec(stdout) ?? [];
+    expect([line, Number(value)]).toEqual([line, expected]);
+  }
+});
+
 test('these are all commands that there are, and each of a group has examples, too', async () => {
   const { stdout } = await lockstep(['--help']);
   const listed = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name);

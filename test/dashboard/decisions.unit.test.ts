@@ -92,6 +92,9 @@ test('what comes next is one command, and follows from what is', () => {
   expect(commandOf({ findings: [broken] })).toBeNull();
   expect(nextOf({ ...status(), armed: true }).command).toBe('lockstep cutover --dry-run');
   expect(nextOf(status({ phase: 'reverse' })).text).toMatch(/rollback can still bring it back/);
+  // After the first cutover the way back has had no backfill.
+  expect(nextOf(status({ phase: 'reverse', backfill: [] })).text).toMatch(/rollback can still bring it back/);
+  expect(commandOf({ phase: 'forward', backfill: [] })).toBe('lockstep backfill --status');
 });
 
 test('where on its way a migration is', () => {
