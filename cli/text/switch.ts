@@ -51,7 +51,11 @@ export function lossinessText({ departures, losses }: Lossiness): string {
   });
   return [
     ...(changes.length > 0
-      ? ['If every legacy row were derived again now:', ...changes]
+      ? [
+          'If every legacy row were derived again now:',
+          ...changes,
+          '  Once the normalized tables are the truth, validation shows these rows as drift until `lockstep rollback sync --all` has derived them.',
+        ]
       : ['Every legacy row is what the way back would make of it.']),
     ...(lost.length > 0
       ? ['The legacy tables have no place for:', ...lost]
