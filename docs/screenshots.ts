@@ -124,13 +124,7 @@ async function withPage(browser: Browser, url: string, shape: Shape, work: (page
 }
 
 /** One picture a shape, once the page's title says what it is to show. */
-async function shoot(
-  browser: Browser,
-  url: string,
-  name: string,
-  title: RegExp,
-  wanted: readonly Shape[] = wideOnes,
-) {
+async function shoot(browser: Browser, url: string, name: string, title: RegExp, wanted: readonly Shape[] = wideOnes) {
   for (const shape of wanted) {
     await withPage(browser, url, shape, async (page) => {
       const deadline = Date.now() + 10 * 60_000;
