@@ -30,7 +30,7 @@ const minutes = Number(options.minutes);
 const above = Number(options.above);
 const photos = Number(options.photos);
 /** The search for the rate takes steps of a length that the run allows. */
-const stepSeconds = Math.max(9, Math.min(45, Math.round(minutes * 3)));
+const stepSeconds = Math.max(9, Math.min(30, Math.round(minutes * 3)));
 const database = 'load';
 const note = (text: string) => void process.stderr.write(`${text}\n`);
 
