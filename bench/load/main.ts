@@ -14,7 +14,7 @@ import { residentBytes } from './resident.ts';
 import { startTraffic, type Traffic } from './traffic.ts';
 
 /*
- * npm run load -- [--minutes 30] [--above 10] [--photos 200000] [--record]
+ * npm run load -- [--minutes 30] [--above 10] [--photos 200000] [--rate N] [--record]
  *
  * How the machine bears the most that it can bear, for long: see LOAD.md. Needs a quiet machine.
  */
@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
     minutes: { type: 'string', default: '30' },
     above: { type: 'string', default: '10' },
     photos: { type: 'string', default: '200000' },
+    rate: { type: 'string' },
     record: { type: 'boolean', default: false },
   },
 });
@@ -66,6 +67,7 @@ async function during(
   const startedMs = performance.now();
   while (samples.length < seconds && !enough(samples)) {
     await Promise.race([delay(Math.max(0, startedMs + samples.length * 1_000 - performance.now())), lockstep.broken]);
+    traffic.check();
     samples.push(await sample(pool, traffic));
   }
   const { lagSeconds = 0, keys = 0 } = samples.at(-1) ?? {};
@@ -86,7 +88,7 @@ async function highestFlatRate(rig: Rig): Promise<number> {
     for (;;) {
       const rate = Math.round(highest * factor);
       const { samples } = await during(rig, 'search', rate, stepSeconds);
-      rig.traffic.perSecond = 0;
+      await rig.traffic.rest();
       await rig.lockstep.settle();
       // What the application itself cannot write is no load.
       if (!isFlat(samples) || rateOf(samples) < 0.95 * rate) break;
@@ -111,19 +113,22 @@ await prepareStream(pool);
 const lockstep = parts.use(await startLockstep({ server, database, pool }));
 const traffic = parts.use(startTraffic(server.url(database), photos));
 const rig = { pool, traffic, lockstep };
-const rate = await highestFlatRate(rig);
+/** Given, it need not be searched for. */
+const rate = options.rate === undefined ? await highestFlatRate(rig) : Number(options.rate);
 const phases = [
   await during(rig, 'sustained', rate, Math.max(3, Math.round(minutes * 60))),
   await during(rig, 'above', Math.round((rate * 4) / 3), Math.max(3, Math.round(above * 60))),
   await during(rig, 'recovery', Math.round(rate / 2), Math.max(3, Math.round(above * 60)), hasRecovered),
 ];
-traffic.perSecond = 0;
+// What commits after the barrier is not waited for.
+await traffic.rest();
+traffic.check();
 await lockstep.settle();
+const command = `npm run load -- --minutes ${minutes} --above ${above} --photos ${photos}${options.rate ? ` --rate ${options.rate}` : ''}${options.record ? ' --record' : ''}`;
+const text = loadText({ command, startedAt, machine: await describeMachine(), photos, phases });
+process.stdout.write(text);
+if (options.record) await writeFile(new URL('../LOAD.md', import.meta.url), text);
 const { rowCount } = await pool.query(
   'SELECT FROM photos p LEFT JOIN media_files f USING (id) WHERE f.file_size_bytes IS DISTINCT FROM p.file_size_bytes',
 );
 if (rowCount !== 0) throw new Error(`${rowCount} photos are not what they should be`);
-const command = `npm run load -- --minutes ${minutes} --above ${above} --photos ${photos}${options.record ? ' --record' : ''}`;
-const text = loadText({ command, startedAt, machine: await describeMachine(), photos, phases });
-process.stdout.write(text);
-if (options.record) await writeFile(new URL('../LOAD.md', import.meta.url), text);

@@ -5,13 +5,20 @@ import pg from 'pg';
 export interface Traffic extends AsyncDisposable {
   perSecond: number;
   readonly committed: number;
+  /** @throws the first error that a transaction has met. */
+  check(): void;
+  /** Sets the rate to 0, and waits for the transactions that are under way. */
+  rest(): Promise<void>;
 }
 
 const clients = 16;
 const perTransaction = 10;
-/** Photos of a few projects, anywhere. */
+/** Photos of a few projects, anywhere; locked in one order, so that two clients never wait for each other in a circle. */
 const changeSql = `
-  UPDATE photos SET file_size_bytes = $3 WHERE id IN (SELECT md5('photo ' || n)::uuid FROM generate_series($1::int, $2::int) n)`;
+  WITH chosen AS MATERIALIZED (
+    SELECT id FROM photos WHERE id IN (SELECT md5('photo ' || n)::uuid FROM generate_series($1::int, $2::int) n)
+    ORDER BY id FOR NO KEY UPDATE)
+  UPDATE photos p SET file_size_bytes = $3 FROM chosen WHERE p.id = chosen.id`;
 
 /** Open loop: each transaction has a moment at which it is due, whatever became of those before it, up to `clients` at once. */
 export function startTraffic(url: string, photos: number): Traffic {
@@ -22,6 +29,7 @@ export function startTraffic(url: string, photos: number): Traffic {
   let committed = 0;
   let dueMs = performance.now();
   let size = 1_000;
+  const underWay = new Set<Promise<void>>();
   const traffic = { perSecond: 0 };
   const change = async () => {
     const first = 1 + Math.floor(Math.random() * (photos - perTransaction));
@@ -38,7 +46,11 @@ export function startTraffic(url: string, photos: number): Traffic {
       dueMs += (1_000 * perTransaction) / traffic.perSecond;
       const waitMs = dueMs - performance.now();
       if (waitMs > 0) await delay(waitMs, undefined, { signal: stopping.signal }).catch(() => undefined);
-      if (!stopping.signal.aborted) await change().catch((error: unknown) => void failures.push(error));
+      if (stopping.signal.aborted || traffic.perSecond === 0) continue;
+      const changing = change().catch((error: unknown) => void failures.push(error));
+      underWay.add(changing);
+      await changing;
+      underWay.delete(changing);
     }
   };
   const working = Promise.all(Array.from({ length: clients }, client));
@@ -54,11 +66,17 @@ export function startTraffic(url: string, photos: number): Traffic {
     get committed() {
       return committed;
     },
+    check() {
+      if (failures.length > 0) throw failures[0];
+    },
+    async rest() {
+      traffic.perSecond = 0;
+      await Promise.all(underWay);
+    },
     async [Symbol.asyncDispose]() {
       stopping.abort();
       await working;
       await pool.end();
-      if (failures.length > 0) throw failures[0];
     },
   };
 }
