@@ -125,7 +125,8 @@ await traffic.rest();
 traffic.check();
 await lockstep.settle();
 const command = `npm run load -- --minutes ${minutes} --above ${above} --photos ${photos}${options.rate ? ` --rate ${options.rate}` : ''}${options.record ? ' --record' : ''}`;
-const text = loadText({ command, startedAt, machine: await describeMachine(), photos, phases });
+const searched = options.rate === undefined;
+const text = loadText({ command, startedAt, machine: await describeMachine(), photos, searched, phases });
 process.stdout.write(text);
 if (options.record) await writeFile(new URL('../LOAD.md', import.meta.url), text);
 const { rowCount } = await pool.query(

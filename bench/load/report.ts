@@ -71,11 +71,13 @@ export interface LoadResult {
   readonly startedAt: string;
   readonly machine: MachineDescription;
   readonly photos: number;
+  /** Whether the rate was found by this run. */
+  readonly searched: boolean;
   readonly phases: readonly Phase[];
 }
 
 /** What a run has shown, as Markdown. */
-export function loadText({ command, startedAt, machine, photos, phases }: LoadResult): string {
+export function loadText({ command, startedAt, machine, photos, searched, phases }: LoadResult): string {
   const recovery = phases.find(({ name }) => name === 'recovery');
   const after = recovery && recoveredAfterSeconds(recovery.samples);
   return `# Sustained load
@@ -83,8 +85,11 @@ export function loadText({ command, startedAt, machine, photos, phases }: LoadRe
 Written by \`${command}\`: ${startedAt}, commit ${machine.commit}, ${machine.processor}, ${machine.cores} cores; application, PostgreSQL, queue, listener
 and appliers share them. Load at the end: ${machine.load.join(', ')}.
 
-Ten photos of ${photos.toLocaleString('en-US')} are changed in each transaction, at a rate that waits for nothing. First the rate is raised until the lag grows;
-\`sustained\` is the highest one at which it did not. \`above\` is a third more, \`recovery\` half of it. At the end every row is compared.
+Ten photos of ${photos.toLocaleString('en-US')} are changed in each transaction, at a rate that waits for nothing. ${
+    searched
+      ? 'First the rate is raised until the lag grows;\n`sustained` is the highest one at which it did not.'
+      : 'The rate\nof `sustained` was given.'
+  } \`above\` is a third more, \`recovery\` half of it. At the end every row is compared.
 
 ${table([heads, ...phases.map(cellsOf)])}
 
