@@ -111,6 +111,8 @@ await insertSelect(pool, ['user_subscriptions', 'media_files', 'project_media'])
 await pool.query('VACUUM ANALYZE');
 await prepareStream(pool);
 const lockstep = parts.use(await startLockstep({ server, database, pool }));
+// A new slot asks for a backfill of everything; the load begins after it.
+await lockstep.settle();
 const traffic = parts.use(startTraffic(server.url(database), photos));
 const rig = { pool, traffic, lockstep };
 /** Given, it need not be searched for. */
