@@ -4,7 +4,7 @@
  *   node --max-semi-space-size=4 --heap-growing-percent=20 bench/processes/memory.ts [rows, default 5000000]
  *
  * The flags make V8 collect sooner what a round leaves behind: without the first the young generation alone may take 100 MB,
- * without the second the old one grows by half before it is looked at.
+ * without the second the old one grows by as much again before it is collected.
  *
  * The listener runs in this process (the server in its own), with a queue that accepts at once. Prints one JSON object:
  * rows, seconds, rows per second, resident memory before, and its peak in each quarter of the capture.

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { listenerFlags } from '../../cli/dev/worker.ts';
 import { type Benchmark, type Row, sized } from '../benchmark.ts';
 
 interface Report {
@@ -17,13 +18,7 @@ export const memory: Benchmark = {
     const rows = sized(context, 5_000_000, 500_000, 20_000);
     context.note(`${rows} rows in one transaction`);
     const program = fileURLToPath(new URL('../processes/memory.ts', import.meta.url));
-    // The nursery is as small as `lockstep listen` and the container's entry make it.
-    const { stdout } = await promisify(execFile)(process.execPath, [
-      '--max-semi-space-size=4',
-      '--heap-growing-percent=20',
-      program,
-      String(rows),
-    ]);
+    const { stdout } = await promisify(execFile)(process.execPath, [...listenerFlags, program, String(rows)]);
     const report = JSON.parse(stdout) as Report;
     const quarters = report.memoryPeakByQuarterMebibytes;
     const size = report.rows.toLocaleString('en-US');

@@ -6,6 +6,9 @@ import type { Telemetry } from '../../engine/telemetry.ts';
 import { type Failure, ReportedFailure } from '../failure.ts';
 import type { WorkerMessage } from './worker-messages.ts';
 
+/** Of Node, for a listener; bin.js and the container's entry, which cannot read this, say the same. */
+export const listenerFlags = ['--max-semi-space-size=4', '--heap-growing-percent=20'];
+
 export interface WorkerOptions {
   /** `listener` or `applier`: a file of `processes/`. */
   readonly name: 'listener' | 'applier';
@@ -65,8 +68,7 @@ export function startWorker(options: WorkerOptions): Worker {
 
 function launch({ name, folder, env }: WorkerOptions): ChildProcess {
   const path = fileURLToPath(new URL(`processes/${name}.ts`, import.meta.url));
-  // As bin.js does for `lockstep listen`.
-  const execArgv = name === 'listener' ? ['--max-semi-space-size=4', '--heap-growing-percent=20'] : [];
+  const execArgv = name === 'listener' ? listenerFlags : [];
   // stdout belongs to the events of `lockstep dev`.
   return fork(path, [folder], { env, execArgv, stdio: ['ignore', process.stderr, process.stderr, 'ipc'] });
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { listenerFlags } from '../../cli/dev/worker.ts';
 
 export interface PartOptions {
   readonly name: string;
@@ -33,7 +34,7 @@ export function startPart({ name, program, env, onLine }: PartOptions): Part {
   let ended: Promise<unknown>;
   const launch = () => {
     const path = fileURLToPath(new URL(`parts/${program}.ts`, import.meta.url));
-    const flags = program === 'listener' ? ['--max-semi-space-size=4', '--heap-growing-percent=20'] : [];
+    const flags = program === 'listener' ? listenerFlags : [];
     child = spawn(process.execPath, [...flags, path], {
       env: { ...env, NODE_COMPILE_CACHE: join(tmpdir(), 'lockstep-chaos-compiled') },
       // Closed when this process is gone: the part ends then.
