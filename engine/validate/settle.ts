@@ -26,6 +26,9 @@ const scopesPerProof = 200;
 const partsOfDisturbed = 4;
 const mostRounds = 6;
 const longestBarrierMs = 60_000;
+/** How long a round looks for a moment at which rows agree; fourfold in each that follows, `holdMs` at most. */
+const firstWatchMs = 100;
+const watchPauseMs = 10;
 
 /** Cuts a list into parts of at most `size`. */
 function partsOf<T>(list: readonly T[], size: number): T[][] {
@@ -36,7 +39,8 @@ function partsOf<T>(list: readonly T[], size: number): T[][] {
 
 /**
  * Finds out which of the scopes that differed at some moment have drifted. Most only waited for a change on its way, so
- * after a barrier they are compared again; what differs still is proved, or is not (see `prove`).
+ * after a barrier they are compared again; what differs still is watched, and what never agrees is proved, or is not
+ * (see `prove`).
  *
  * @throws LockstepError LS_SLOT_MISSING, LS_SLOT_LOST, when nothing can be proved since nothing is captured.
  */
@@ -55,20 +59,22 @@ export async function settle(
       break;
     }
     const disturbed: string[][][] = [];
-    for (const part of pending) disturbed.push(...(await settlePart(context, target, part, settled)));
+    const watchMs = Math.min(context.holdMs, firstWatchMs * 4 ** (round - 1));
+    for (const part of pending) disturbed.push(...(await settlePart(context, target, part, watchMs, settled)));
     pending = disturbed;
   }
   return settled;
 }
 
-/** Compares scopes again and proves what differs still. @returns those of which nothing could be proved, in smaller parts. */
+/** Watches scopes and proves what never agrees. @returns those of which nothing could be proved, in smaller parts. */
 async function settlePart(
   context: SettleContext,
   target: LoadedTarget,
   scopes: readonly string[][],
+  watchMs: number,
   settled: Settled,
 ): Promise<string[][][]> {
-  const remaining = await stillDiffering(context, target, scopes, settled);
+  const remaining = await neverAgreeing(context, target, scopes, watchMs, settled);
   if (remaining.length === 0) return [];
   const proof = await prove(context, target, remaining);
   switch (proof.kind) {
@@ -93,25 +99,40 @@ async function barrier({ pool, loaded, clock, signal, deadlineMs }: SettleContex
   return (await passBarrier({ db: pool, direction: loaded.name, timeoutMs, clock, ...(signal && { signal }) })).applied;
 }
 
-/** Scopes that must be proved. What is in quarantine needs no proof. */
-async function stillDiffering(
-  { pool, loaded }: SettleContext,
+/**
+ * Scopes that must be proved: those with a row that differs each time that one looks. What is in quarantine needs no
+ * proof, and neither does a row that agreed once, since what has drifted differs until it is merged. Without this a
+ * scope that is always written to would never be settled: a change of it is nearly always on its way, and waits for the
+ * very locks of its proof.
+ */
+async function neverAgreeing(
+  context: SettleContext,
   target: LoadedTarget,
   scopes: readonly string[][],
+  watchMs: number,
   settled: Settled,
 ): Promise<string[][]> {
-  const differences = await findDifferences(pool, loaded.name, target, extentOfScopes(target, scopes));
-  const inQuestion = new Map<string, string[]>();
-  for (const { scope, foundInScope, quarantined } of differences) {
-    if (quarantined) continue;
-    for (const part of [scope, foundInScope ?? scope]) inQuestion.set(JSON.stringify(part), [...part]);
+  const { pool, loaded, clock } = context;
+  const untilMs = clock.nowMs() + watchMs;
+  let remaining = [...scopes];
+  for (let suspects: Set<string> | undefined; ; await clock.pauseMs(watchPauseMs)) {
+    const differences = await findDifferences(pool, loaded.name, target, extentOfScopes(target, remaining));
+    const suspected = differences.filter(
+      ({ key, quarantined }) => !quarantined && suspects?.has(JSON.stringify(key)) !== false,
+    );
+    suspects = new Set(suspected.map(({ key }) => JSON.stringify(key)));
+    const inQuestion = new Map<string, string[]>();
+    for (const { scope, foundInScope } of suspected) {
+      for (const part of [scope, foundInScope ?? scope]) inQuestion.set(JSON.stringify(part), [...part]);
+    }
+    // Quarantined rows of a scope that is in question are told by the proof, which looks at all of its rows.
+    sortOut(
+      differences.filter(({ scope, quarantined }) => quarantined && !inQuestion.has(JSON.stringify(scope))),
+      settled,
+    );
+    remaining = [...inQuestion.values()];
+    if (remaining.length === 0 || clock.nowMs() >= untilMs || isOver(context)) return remaining;
   }
-  // Quarantined rows of a scope that is in question are told by the proof, which looks at all of its rows.
-  sortOut(
-    differences.filter(({ scope }) => !inQuestion.has(JSON.stringify(scope))),
-    settled,
-  );
-  return [...inQuestion.values()];
 }
 
 function sortOut(differences: readonly Difference[], settled: Settled): void {

@@ -130,6 +130,11 @@ export const seeded: DatabaseTemplate = {
 /** Faster than they are applied, changes would only pile up. */
 const mostInFlight = 3;
 
+const churned = (number: number) => `cccccccc-0000-0000-0001-${String(number).padStart(12, '0')}`;
+
+/** Whose photos `churn` writes. */
+export const churnedProject = churned(0);
+
 /**
  * Changes that never end, to the rows of a user of its own: so that something is always in flight, and nothing mends by
  * accident what a test has damaged.
@@ -139,10 +144,9 @@ export async function churn(
 ): Promise<AsyncDisposable & { changes(): number; stop(): Promise<void> }> {
   const client = await database.client();
   const owner = 'cccccccc-0000-0000-0000-000000000001';
-  const id = (number: number) => `cccccccc-0000-0000-0001-${String(number).padStart(12, '0')}`;
   await client.query(`
     INSERT INTO users (id, email, display_name) VALUES ('${owner}', 'c@c', 'c');
-    INSERT INTO video_projects (id, user_id, title, status) VALUES ('${id(0)}', '${owner}', 'c', 'draft')`);
+    INSERT INTO video_projects (id, user_id, title, status) VALUES ('${churnedProject}', '${owner}', 'c', 'draft')`);
   let stopped = false;
   let changes = 0;
   const running = (async () => {
@@ -150,11 +154,11 @@ export async function churn(
       await eventually(
         async () => ((await client.query('SELECT FROM lockstep.in_flight')).rowCount ?? 0) < mostInFlight,
       );
-      const row = id(changes % 40);
+      const row = churned(changes % 40);
       await client.query(`
-        INSERT INTO photos (id, project_id, original_filename, file_url, upload_order) VALUES ('${row}', '${id(0)}', 'c.jpg', 'https://c/c', ${changes})
+        INSERT INTO photos (id, project_id, original_filename, file_url, upload_order) VALUES ('${row}', '${churnedProject}', 'c.jpg', 'https://c/c', ${changes})
         ON CONFLICT (id) DO UPDATE SET upload_order = excluded.upload_order;
-        ${changes % 7 === 0 ? `DELETE FROM photos WHERE id = '${id((changes + 20) % 40)}';` : ''}
+        ${changes % 7 === 0 ? `DELETE FROM photos WHERE id = '${churned((changes + 20) % 40)}';` : ''}
         UPDATE users SET subscription_plan = '${changes % 2 === 0 ? 'pro' : 'free'}' WHERE id = '${owner}'`);
     }
   })();

@@ -5,7 +5,7 @@ import { type Difference, findDifferences } from '../../engine/validate/compare.
 import { migration } from '../../sql/migration.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { photomemory } from '../support/photomemory.ts';
-import { type Synchronized, synchronize } from './support.ts';
+import { churn, churnedProject, type Synchronized, seeded, synchronize } from './support.ts';
 
 const item = 'd0000000-0000-0000-0000-000000000001';
 
@@ -85,6 +85,30 @@ test('drift in a row that goes to and fro is no excuse: a merge mends it, or it 
   await rename(database, 'B.jpg');
   await sync.caughtUp();
   expect(await sync.validate()).toMatchObject({ agrees: true });
+});
+
+test('a scope that is written to without a pause is settled all the same', async () => {
+  await using database = await testDatabase({ template: seeded });
+  await using sync = await synchronize(database, migration);
+  await using traffic = await churn(database);
+  const target = targetNamed(sync.loaded, 'project_media');
+  const project = extentOfScopes(target, [[churnedProject]]);
+  let looks = 0;
+  let differing = 0;
+  for (let passes = 0; passes < 3; passes += 1) {
+    const report = await sync.validate({
+      targets: ['project_media'],
+      failpoints: async (point) => {
+        if (point !== 'validate.compared') return;
+        looks += 1;
+        if ((await findDifferences(database.pool, 'forward', target, project)).length > 0) differing += 1;
+      },
+    });
+    expect(report).toMatchObject({ agrees: true, reasons: [] });
+  }
+  expect(traffic.changes()).toBeGreaterThan(10);
+  // Were it at rest, this would prove nothing.
+  expect({ looks, differing }).toMatchObject({ looks: 3, differing: expect.toSatisfy((count: number) => count > 0) });
 });
 
 test('what is in flight for longer than a proof may hold the merges is told as unproved, never as drift', async () => {
