@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import { enterBackfill, readBackfill, unfinishedBackfills } from '../engine/backfill/record.ts';
+import { enterBackfill, isCovered, readBackfill, unfinishedBackfills } from '../engine/backfill/record.ts';
 import { runBackfill } from '../engine/backfill/run.ts';
 import { systemClock } from '../engine/clock.ts';
 import { LockstepError } from '../engine/errors.ts';
@@ -21,7 +21,10 @@ export interface RunRequest {
 /** How often progress is read and shown. */
 const showEveryMs = 250;
 
-/** Runs what is unfinished, or else a new run, in this process, and shows how far it is. */
+/**
+ * Runs what is unfinished in this process, and shows how far it is; then a new run, when there was none or it did not do
+ * what is asked for.
+ */
 export async function runToEnd(
   context: Context,
   pool: pg.Pool,
@@ -30,8 +33,13 @@ export async function runToEnd(
 ): Promise<Answer> {
   const { signal, telemetry, output, folder } = context;
   const loaded = await loadDirection(pool, direction, directionOf(await loadMigration(folder), direction));
-  const unfinished = await unfinishedBackfills(pool, direction);
-  const runs = unfinished.length > 0 ? unfinished : [await enterRun(context, pool, loaded, request)];
+  const targets = targetsOf(loaded, request);
+  if (!(await isCovered(pool, direction, targets, request.forgetInFlight ?? false))) {
+    const open = await unfinishedBackfills(pool, direction);
+    if (open.length === 0 || request.target || request.forgetInFlight)
+      await enterRun(context, pool, loaded, targets, request);
+  }
+  const runs = await unfinishedBackfills(pool, direction);
   const live = createLiveText(output);
   let shownAtMs = 0;
   const show = async (always: boolean) => {
@@ -70,12 +78,8 @@ export async function runToEnd(
   return outcome === 'finished' ? 0 : 1;
 }
 
-async function enterRun(
-  { signal, telemetry }: Context,
-  pool: pg.Pool,
-  loaded: LoadedDirection,
-  { target, forgetInFlight = false }: RunRequest,
-): Promise<string> {
+/** @throws LockstepError LS_CONFIG */
+function targetsOf(loaded: LoadedDirection, { target, forgetInFlight }: RunRequest): readonly string[] {
   const names = loaded.targets.map(({ name }) => name);
   const unknown = target?.find((name) => !names.includes(name));
   if (unknown !== undefined) {
@@ -84,6 +88,16 @@ async function enterRun(
   if (target && forgetInFlight) {
     throw new LockstepError('LS_CONFIG', 'With --forget-in-flight every target must be derived: leave --target out.');
   }
+  return target ?? names;
+}
+
+async function enterRun(
+  { signal, telemetry }: Context,
+  pool: pg.Pool,
+  loaded: LoadedDirection,
+  targets: readonly string[],
+  { forgetInFlight = false }: RunRequest,
+): Promise<void> {
   const id = randomUUID();
   const onWaiting = (waitedMs: number) =>
     telemetry.log('warn', 'backfill.waits for transactions that are open; pg_stat_activity names them', { waitedMs });
@@ -93,7 +107,6 @@ async function enterRun(
   const client = await pool.connect();
   try {
     await client.query('BEGIN');
-    const targets = target ?? names;
     await enterBackfill(client, loaded, {
       id,
       direction: loaded.name,
@@ -103,7 +116,6 @@ async function enterRun(
     });
     await client.query('COMMIT');
     client.release();
-    return id;
   } catch (error) {
     client.release(true);
     throw error;

@@ -73,9 +73,8 @@ function validationSentence({ validation }: Facts): string {
   const when = `${durationText(validation.secondsAgo)} ago`;
   if (validation.verdict === null) return `A validation that began ${when} is not finished.`;
   if (validation.verdict === 'unproven') return `The last validation, ${when}, could not prove everything.`;
-  return validation.samplePercent === null
-    ? `Every row agreed ${when}.`
-    : `A sample of ${validation.samplePercent} % agreed ${when}.`;
+  const rows = validation.samplePercent === null ? 'Every row' : `A sample of ${validation.samplePercent} %`;
+  return `${rows}${validation.whole ? '' : ' of some targets'} agreed ${when}.`;
 }
 
 /** A finding's first sentence is what is the matter. */
@@ -108,7 +107,8 @@ export function nextOf(status: Facts & Pick<Status, 'slot'> & { readonly armed?:
       command: 'lockstep validate --repair',
     };
   }
-  if (status.validation?.verdict !== 'agrees' || status.validation.samplePercent !== null) {
+  const { validation } = status;
+  if (validation?.verdict !== 'agrees' || validation.samplePercent !== null || !validation.whole) {
     return { text: 'Compare every row; it is made for live traffic.', command: 'lockstep validate' };
   }
   if (status.phase === 'reverse') {

@@ -70,6 +70,8 @@ export const environment = {
   queueUrl: 'LOCKSTEP_QUEUE_URL',
   deadLetterQueueUrl: 'LOCKSTEP_DEAD_LETTER_QUEUE_URL',
   shards: 'LOCKSTEP_SHARDS',
+  /** How many instances of the apply function there may be at once; the server's lock table is checked against it. */
+  applyConcurrency: 'LOCKSTEP_APPLY_CONCURRENCY',
   logLevel: 'LOCKSTEP_LOG_LEVEL',
   /** Where validation reports are kept: an S3 bucket, or a folder of this machine. */
   reportBucket: 'LOCKSTEP_REPORT_BUCKET',
@@ -121,6 +123,9 @@ export const statusMetrics = {
   /** 95 % of the calls since the last look are of statements whose mean time was at most this. */
   queryP95: 'status_query_p95_ms',
 } as const;
+
+/** Statements of the migration's upkeep that failed; 0 after one that went well. */
+export const upkeepFailed = 'upkeep_failed';
 
 /** Rows by which the two sides of a migration's count differed in the last validation. */
 export function checkMetric(check: string): string {

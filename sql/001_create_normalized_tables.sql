@@ -2,7 +2,9 @@
 --
 -- Foreign keys to users and video_projects carry ON UPDATE CASCADE ON DELETE CASCADE throughout. In the strategy most
 -- only cascade deletes; while the new tables run a moment behind, the application's own change of a key, or delete of
--- a user whose project has just moved, would then fail on rows that it does not know.
+-- a user whose project has just moved, would then fail on rows that it does not know. What only names a user, the audit
+-- log and who has changed a setting, outlives that user: ON DELETE SET NULL. In the strategy such a row keeps the
+-- application from deleting a user at all.
 
 CREATE TABLE subscription_plans (
   id VARCHAR(50) PRIMARY KEY,
@@ -121,14 +123,14 @@ CREATE TABLE system_settings (
   value JSONB NOT NULL,
   description TEXT,
   is_public BOOLEAN DEFAULT FALSE,
-  updated_by UUID REFERENCES users (id),
+  updated_by UUID REFERENCES users (id) ON UPDATE CASCADE ON DELETE SET NULL,
   updated_at TIMESTAMPTZ DEFAULT now() NOT NULL
 );
 
 -- Erratum 1: the primary key of a partitioned table contains the partition key.
 CREATE TABLE audit_logs (
   id UUID DEFAULT gen_random_uuid(),
-  user_id UUID REFERENCES users (id),
+  user_id UUID REFERENCES users (id) ON UPDATE CASCADE ON DELETE SET NULL,
   session_id VARCHAR(255),
   ip_address INET,
   user_agent TEXT,

@@ -63,6 +63,21 @@ const days = z.int().min(1).max(3653);
 /** Retentions that CloudWatch Logs knows: https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html */
 const logDays = z.union([7, 14, 30, 60, 90, 120, 180, 365].map((known) => z.literal(known)));
 
+/** MiB of memory for each share of a CPU: https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html#fargate-tasks-size */
+const fargateMemory: Readonly<Record<number, readonly [least: number, most: number]>> = {
+  256: [512, 2048],
+  512: [1024, 4096],
+  1024: [2048, 8192],
+  2048: [4096, 16384],
+};
+
+function problemOfMemory({ cpu, memoryMiB }: { cpu: number; memoryMiB: number }): string | undefined {
+  const [least, most] = fargateMemory[cpu] ?? [0, 0];
+  const isSize = memoryMiB % 1024 === 0 || memoryMiB === 512;
+  if (isSize && memoryMiB >= least && memoryMiB <= most) return undefined;
+  return `with cpu ${cpu} Fargate takes ${least} to ${most}, in steps of 1024`;
+}
+
 const shared = {
   /** Of the deployment; part of every name. */
   name: matching(/^[a-z][a-z0-9-]{0,19}$/, 'prod (lower case, digits and dashes, 20 at most)'),
@@ -77,12 +92,20 @@ const shared = {
       memoryMiB: z.int().min(256).max(10240).default(1024),
     })
     .prefault({}),
-  listener: z.strictObject({
-    cpu: z.union([256, 512, 1024, 2048].map((known) => z.literal(known))).default(512),
-    memoryMiB: z.int().min(512).max(16384).default(1024),
-    /** Node and nothing else, pinned: what is deployed again is the same image. */
-    baseImage: matching(/^[a-z0-9./:-]+@sha256:[0-9a-f]{64}$/, 'gcr.io/distroless/nodejs24-debian12:nonroot@sha256:…'),
-  }),
+  listener: z
+    .strictObject({
+      cpu: z.union([256, 512, 1024, 2048].map((known) => z.literal(known))).default(512),
+      memoryMiB: z.int().min(512).max(16384).default(1024),
+      /** Node and nothing else, pinned: what is deployed again is the same image. */
+      baseImage: matching(
+        /^[a-z0-9./:-]+@sha256:[0-9a-f]{64}$/,
+        'gcr.io/distroless/nodejs24-debian12:nonroot@sha256:…',
+      ),
+    })
+    .superRefine((listener, context) => {
+      const message = problemOfMemory(listener);
+      if (message !== undefined) context.addIssue({ code: 'custom', path: ['memoryMiB'], message });
+    }),
   validation: z
     .strictObject({
       counts: schedule.default('rate(5 minutes)'),

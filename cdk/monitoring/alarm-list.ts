@@ -1,5 +1,5 @@
 import { ComparisonOperator, type Metric, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
-import { checkMetric, statusMetrics } from '../../infra/contract.ts';
+import { checkMetric, statusMetrics, upkeepFailed } from '../../infra/contract.ts';
 import type { PipelineStack } from '../pipeline/stack.ts';
 import type { ValidationStack } from '../validation/stack.ts';
 import { databaseCpu, errorsOf, fiveMinutes, own } from './metrics.ts';
@@ -205,12 +205,23 @@ function workAlarms({ deployment, queues, apply }: PipelineStack, { validate }: 
     {
       name: 'validation-errors',
       severity: 'warning',
-      meaning: 'The scheduled validation, or the upkeep, could not run.',
+      meaning: 'The scheduled counts could not be made.',
       metric: errorsOf(validate),
       comparison: above,
       threshold: 0,
       periods: 3,
       missing: TreatMissingData.NOT_BREACHING,
+    },
+    {
+      name: 'upkeep-failed',
+      severity: 'warning',
+      meaning: 'What the migration wants done each day, such as the next partitions, could not be done.',
+      metric: own(deployment, 'validate', upkeepFailed),
+      comparison: above,
+      threshold: 0,
+      periods: 1,
+      // Once a day; what failed stays failed until the next one.
+      missing: TreatMissingData.IGNORE,
     },
   ];
 }

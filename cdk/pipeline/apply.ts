@@ -29,6 +29,7 @@ export function createApply(
     environment: {
       [environment.queueUrl]: queue.queueUrl,
       [environment.deadLetterQueueUrl]: deadLetters.queueUrl,
+      [environment.applyConcurrency]: String(config.apply.concurrency),
     },
   });
   // What is left of a backfill is sent on; what nobody can read is set aside.

@@ -20,7 +20,8 @@ const lastValidation = z.object({
   secondsAgo: z.number(),
   verdict: z.enum(['agrees', 'differs', 'unproven']).nullable().describe('null: there is more to compare'),
   rowsDrifted: count,
-  samplePercent: z.number().nullable().describe('null: of everything'),
+  whole: z.boolean().describe('whether all targets were asked for'),
+  samplePercent: z.number().nullable().describe('null: all rows'),
 });
 
 export const running = {
@@ -61,7 +62,7 @@ export const running = {
     }),
     backfill: z.array(backfillProgress).describe('the newest run, target by target'),
     quarantine: z.array(quarantineGroup),
-    validation: lastValidation.nullable().describe('the one that was started last'),
+    validation: lastValidation.nullable().describe('the one of rows that was started last'),
     findings: z
       .array(z.object({ level: z.enum(['broken', 'attention']), text: z.string() }))
       .describe('what is wrong, worst first; broken: synchronization has stopped, or data is at risk'),

@@ -32,9 +32,12 @@ export const backfill: CommandSpec<BackfillCommandOptions> = {
       .option('--pause', 'pause the run')
       .option('--resume', 'go on with a paused run')
       .option('--status', 'only say how far it is')
-      .option('--target <name...>', 'for a new run: these targets only')
+      .option('--target <name...>', 'these targets only; a run that has not ended is done first')
       .option('--max-load <n>', 'hold back while the application has more active sessions than this', wholeNumber(1))
-      .option('--forget-in-flight', 'for a new run: its end strikes out all that is in flight now');
+      .option(
+        '--forget-in-flight',
+        'its end strikes out all that is in flight now; a run that has not ended is done first',
+      );
   },
   async run(context, options) {
     await using database = await openFor(context, 'backfill');

@@ -55,7 +55,8 @@ function slotText({ slot }: Status): string {
 function validationText({ validation }: Status): string {
   if (!validation) return 'never';
   const when = `${durationText(validation.secondsAgo)} ago`;
-  const extent = validation.samplePercent === null ? '' : `, a sample of ${validation.samplePercent} %`;
+  const sample = validation.samplePercent === null ? '' : `, a sample of ${validation.samplePercent} %`;
+  const extent = validation.whole ? sample : `${sample}, some targets only`;
   if (validation.verdict === null) return `not finished, begun ${when}${extent}`;
   const drift = validation.verdict === 'differs' ? `, ${countText(validation.rowsDrifted)} rows` : '';
   return `${validation.verdict}${drift}, ${when}${extent}`;

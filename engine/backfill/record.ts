@@ -96,8 +96,22 @@ export async function setBackfillPaused(db: Queryable, direction: DirectionName,
 
 const unfinishedSql = `
   SELECT id::text AS id FROM lockstep.backfill WHERE direction = $1 AND finished_at IS NULL ORDER BY requested_at`;
+const coveredSql = `
+  SELECT EXISTS (SELECT FROM lockstep.backfill b WHERE b.direction = $1 AND b.finished_at IS NULL
+    AND (b.forgets_up_to_seq IS NOT NULL OR NOT $3)
+    AND (SELECT array_agg(t.target) FROM lockstep.backfill_target t WHERE t.backfill_id = b.id) @> $2::text[]) AS covered`;
 
 /** Runs that have not ended, oldest first. */
 export async function unfinishedBackfills(db: Queryable, direction: DirectionName): Promise<string[]> {
   return (await db.query<{ id: string }>(unfinishedSql, [direction])).rows.map((row) => row.id);
+}
+
+/** Whether a run that has not ended derives all of these targets, and, if asked for, forgets what was in flight. */
+export async function isCovered(
+  db: Queryable,
+  direction: DirectionName,
+  targets: readonly string[],
+  forgets: boolean,
+): Promise<boolean> {
+  return (await db.query<{ covered: boolean }>(coveredSql, [direction, targets, forgets])).rows[0]?.covered ?? false;
 }

@@ -7,15 +7,19 @@ export interface InFlight {
   readonly keys: number;
   /** The watermark: everything that committed below it has been applied. Undefined when nothing is in flight. */
   readonly oldestLsn: Lsn | undefined;
-  /** How long ago the oldest change in flight committed; 0 when nothing is in flight. */
+  /**
+   * How long ago the oldest change in flight committed; 0 when none is. A backfill that has begun is no change: it may
+   * run for days, and tells its own progress.
+   */
   readonly oldestAgeMs: number;
 }
 
 const inFlightSql = `
   SELECT count(*) AS messages, coalesce(sum(key_count), 0) AS keys,
          (SELECT commit_lsn FROM lockstep.in_flight WHERE direction = $1 ORDER BY commit_lsn LIMIT 1) AS oldest,
-         coalesce(extract(epoch FROM clock_timestamp() - min(committed_at)) * 1000, 0) AS age
-  FROM lockstep.in_flight WHERE direction = $1`;
+         coalesce(extract(epoch FROM clock_timestamp() - min(committed_at) FILTER (WHERE b.id IS NULL)) * 1000, 0) AS age
+  FROM lockstep.in_flight f LEFT JOIN lockstep.backfill b ON f.kind = 'backfill' AND b.id = f.id
+  WHERE f.direction = $1`;
 
 /** What has been sent (or is about to be) and is not applied yet. */
 export async function readInFlight(db: Queryable, direction: DirectionName): Promise<InFlight> {

@@ -98,24 +98,27 @@ export interface LastValidation {
   /** Null: there is more to compare. */
   readonly verdict: 'agrees' | 'differs' | 'unproven' | null;
   readonly rowsDrifted: number;
-  /** Null: of everything. */
+  /** Whether all targets were asked for. */
+  readonly whole: boolean;
+  /** Null: all rows. */
   readonly samplePercent: number | null;
 }
 
 const validationSql = `
-  SELECT to_json(started_at AT TIME ZONE 'UTC') #>> '{}' AS started, verdict, rows_drifted AS drifted, sample_percent AS sample,
+  SELECT to_json(started_at AT TIME ZONE 'UTC') #>> '{}' AS started, verdict, rows_drifted AS drifted, sample_percent AS sample, whole,
          extract(epoch FROM clock_timestamp() - started_at) AS ago
-    FROM lockstep.validation WHERE direction = $1 ORDER BY started_at DESC LIMIT 1`;
+    FROM lockstep.validation WHERE direction = $1 AND targets <> '{}' ORDER BY started_at DESC LIMIT 1`;
 
 interface ValidationRow extends Record<string, string | null> {
   started: string;
   verdict: LastValidation['verdict'];
   drifted: string;
   sample: string | null;
+  whole: string;
   ago: string;
 }
 
-/** The validation that was started last; undefined when there has been none. */
+/** The validation of rows that was started last; undefined when there has been none. Counts alone are no answer for rows. */
 export async function readLastValidation(db: Queryable, direction: DirectionName): Promise<LastValidation | undefined> {
   const [row] = await textRows<ValidationRow>(db, validationSql, [direction]);
   return (
@@ -124,6 +127,7 @@ export async function readLastValidation(db: Queryable, direction: DirectionName
       secondsAgo: Number(row.ago),
       verdict: row.verdict,
       rowsDrifted: Number(row.drifted),
+      whole: row.whole === 't',
       samplePercent: row.sample === null ? null : Number(row.sample),
     }
   );

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
-import type { DirectionName } from '../migration/contract.ts';
-import type { LoadedTarget } from '../migration/load.ts';
+import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
 import { type Queryable, textRows } from '../text-query.ts';
 import { recordDifferences } from './drift.ts';
 import type { CheckResult, Repair, Verdict } from './report.ts';
@@ -29,8 +28,9 @@ const unfinishedSql = `
   WHERE direction = $1 AND finished_at IS NULL AND targets = $2::text[] AND sample_percent IS NOT DISTINCT FROM $3::float8
     AND started_at > clock_timestamp() - interval '1 day'
   ORDER BY started_at DESC LIMIT 1`;
-const openSql =
-  'INSERT INTO lockstep.validation (id, direction, targets, sample_percent) VALUES ($1, $2, $3::text[], $4::float8)';
+const openSql = `
+  INSERT INTO lockstep.validation (id, direction, targets, sample_percent, whole)
+  VALUES ($1, $2, $3::text[], $4::float8, $5)`;
 const openTargetSql = 'INSERT INTO lockstep.validation_target (validation_id, target, ordinal) VALUES ($1, $2, $3)';
 const invocationSql = 'UPDATE lockstep.validation SET invocations = invocations + 1 WHERE id = $1';
 /** Reports tell a trend over the last runs; a run each few minutes for months is more than anyone looks at. */
@@ -43,11 +43,12 @@ const forgetSql = `
  */
 export async function openRun(
   client: pg.ClientBase,
-  direction: DirectionName,
+  loaded: LoadedDirection,
   targets: readonly LoadedTarget[],
   samplePercent: number | undefined,
   resume: boolean,
 ): Promise<Run> {
+  const direction = loaded.name;
   const names = targets.map(({ name }) => name);
   const sample = samplePercent ?? null;
   await client.query('BEGIN');
@@ -55,7 +56,7 @@ export async function openRun(
   const id = open?.id ?? randomUUID();
   if (!open) {
     await client.query(forgetSql, [direction]);
-    await client.query(openSql, [id, direction, names, sample]);
+    await client.query(openSql, [id, direction, names, sample, targets.length === loaded.targets.length]);
     for (const { name, ordinal } of targets) await client.query(openTargetSql, [id, name, ordinal]);
   }
   await client.query(invocationSql, [id]);

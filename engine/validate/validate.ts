@@ -69,7 +69,7 @@ export async function validate(options: ValidateOptions): Promise<ValidationRepo
   const timeoutMs = Math.min(options.barrierTimeoutMs ?? 60_000, deadlineMs - startedMs);
   const barrier = await passBarrier({ db: pool, direction: loaded.name, timeoutMs, clock, ...(signal && { signal }) });
   const run = await withConnection(pool, (client) =>
-    openRun(client, loaded.name, targets, samplePercent, options.resume ?? false),
+    openRun(client, loaded, targets, samplePercent, options.resume ?? false),
   );
   const context: PassContext = {
     pool,

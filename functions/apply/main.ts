@@ -17,7 +17,7 @@ const apply = buildApply({
   deadLetterQueueUrl: setting(environment.deadLetterQueueUrl),
   migration,
   telemetry,
-  concurrency: contract.concurrency,
+  concurrency: Number(process.env[environment.applyConcurrency] ?? contract.concurrency),
 });
 
 /** Lambda's entry: batches of the queue. */

@@ -8,6 +8,7 @@ import type { Telemetry } from '../../engine/telemetry.ts';
 import { reportPage } from '../../engine/validate/page/page.ts';
 import type { ValidationReport, Verdict } from '../../engine/validate/report.ts';
 import { validate } from '../../engine/validate/validate.ts';
+import { upkeepFailed } from '../../infra/contract.ts';
 import type { ReportStore } from '../../infra/reports/store.ts';
 
 /**
@@ -117,5 +118,6 @@ async function doUpkeep({ pool, migration, telemetry }: ValidateHandlerOptions):
       telemetry.log('error', 'upkeep failed', { title, reason: String(error) });
     }
   }
+  telemetry.measure(upkeepFailed, failed.length);
   if (failed.length > 0) throw new LockstepError('LS_UPKEEP_FAILED', `Upkeep failed: ${failed.join(', ')}.`);
 }

@@ -6,6 +6,7 @@ import { enterBackfill, readBackfill, setBackfillPaused } from '../../engine/bac
 import { type BackfillOptions, runBackfill } from '../../engine/backfill/run.ts';
 import { systemClock } from '../../engine/clock.ts';
 import { newestForgettable } from '../../engine/ledger/forgettable.ts';
+import { readInFlight } from '../../engine/ledger/watermark.ts';
 import { withConnection } from '../../engine/merge/transaction.ts';
 import type { LoadedDirection } from '../../engine/migration/load.ts';
 import { listQuarantine } from '../../engine/quarantine/quarantine.ts';
@@ -205,4 +206,23 @@ test('after a lost queue the run strikes out what was in flight when it was aske
   await enter(young);
   expect(await run(w.pool, w.loaded, id)).toBe('finished');
   expect((await w.pool.query('SELECT id::text FROM lockstep.in_flight')).rows).toEqual([{ id: young }]);
+});
+
+test('a backfill that runs for long is no change that is stuck; one that nobody has begun may be', async () => {
+  await using w = await world();
+  const enter = (id: string, kind: string, hours: number) =>
+    w.pool.query(
+      `INSERT INTO lockstep.in_flight (id, direction, kind, shard, commit_lsn, committed_at, key_count)
+       VALUES ($1, 'forward', $2, 0, '0/0', now() - make_interval(hours => $3), 0)`,
+      [id, kind, hours],
+    );
+  const ageHours = async () => Math.round((await readInFlight(w.pool, 'forward')).oldestAgeMs / 3_600_000);
+  const begun = await request(w.pool, w.loaded);
+  await enter(begun, 'backfill', 50);
+  expect(await ageHours()).toBe(0);
+  await enter(randomUUID(), 'changes', 2);
+  expect(await ageHours()).toBe(2);
+  await enter(randomUUID(), 'backfill', 3);
+  expect(await ageHours()).toBe(3);
+  expect(await readInFlight(w.pool, 'forward')).toMatchObject({ messages: 3, oldestLsn: 0n });
 });

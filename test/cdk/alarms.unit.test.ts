@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { statusMetrics } from '../../infra/contract.ts';
+import { statusMetrics, upkeepFailed } from '../../infra/contract.ts';
 import { resourcesOf, root, synthesize } from './support.ts';
 
 const { monitoring } = synthesize('prod');
@@ -59,6 +59,7 @@ test('every danger to the synchronization has an alarm', () => {
     'slot-lag',
     'slot-lost-soon',
     'status-not-published',
+    'upkeep-failed',
     'user-subscription-count-match',
     'validation-errors',
     'validation-failed',
@@ -73,6 +74,10 @@ test('a slot that is lost, or nearly, raises the alarm: the minimum is below the
     ComparisonOperator: 'LessThanThreshold',
     Threshold: 60 * 60 * 1000,
   });
+});
+
+test('upkeep that failed once a day stays an alarm until it has gone well', () => {
+  expect(named('upkeep-failed')).toMatchObject({ MetricName: upkeepFailed, Threshold: 0, TreatMissingData: 'ignore' });
 });
 
 test('silence of the function that publishes is an alarm of its own', () => {

@@ -54,6 +54,19 @@ test('a proxy, which refuses replication connections, is refused as the database
   ).toContain('not a proxy');
 });
 
+test.each([
+  [512, 1024, true],
+  [256, 512, true],
+  [1024, 1024, false],
+  [2048, 2048, false],
+  [512, 1536, false],
+  [2048, 16384, true],
+])('a task of %d CPU units and %d MiB: Fargate takes it: %s', (cpu, memoryMiB, taken) => {
+  const message = problemsOf((config) => Object.assign(config.listener, { cpu, memoryMiB }));
+  expect(message).toBe(taken ? '' : message);
+  if (!taken) expect(message).toMatch(new RegExp(`listener\\.memoryMiB: with cpu ${cpu} Fargate takes \\d+ to \\d+`));
+});
+
 test('a trial is never production', () => {
   const config = { ...JSON.parse(text('trial')), production: true };
   expect(() => parseConfig('trial.json', JSON.stringify(config))).toThrow(/production/);

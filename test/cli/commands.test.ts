@@ -81,6 +81,7 @@ test('from a legacy change to a validated target, every command on the way', { t
     1,
     expect.stringMatching(/user_subscriptions +DIFFERS.*different in status/s),
   ]);
+  expect((await lockstep(['status'], env)).stdout).toMatch(/validation +differs, 1 row.*, some targets only/);
   const again = await json(['backfill', '--target', 'user_subscriptions'], env);
   expect(again.stderr).toBe('');
   expect((await json(['validate'], env)).code).toBe(0);
@@ -95,8 +96,12 @@ test('from a legacy change to a validated target, every command on the way', { t
   expect((await json(['retry'], env)).result).toMatchObject({ tried: 1, remaining: 0 });
   expect((await json(['validate'], env)).code).toBe(0);
 
-  const validated = (await json(['status'], env)).result.validation;
-  expect(validated).toMatchObject({ verdict: 'agrees', rowsDrifted: 0, samplePercent: null });
+  const ofRows = async () => (await json(['status'], env)).result.validation;
+  const validated = await ofRows();
+  expect(validated).toMatchObject({ verdict: 'agrees', rowsDrifted: 0, samplePercent: null, whole: true });
+  // Counts that agree are no answer for rows.
+  expect((await json(['validate', '--counts'], env)).code).toBe(0);
+  expect((await ofRows()).startedAt).toBe(validated.startedAt);
 
   listener.process.kill('SIGTERM');
   expect(await listener.ended()).toBe(0);
@@ -107,6 +112,34 @@ test('from a legacy change to a validated target, every command on the way', { t
   expect([late.code, late.stdout]).toEqual([1, expect.stringMatching(/the listener has not read so far/)]);
   applier.process.kill('SIGTERM');
   expect(await applier.ended()).toBe(0);
+});
+
+test('what was in flight is forgotten by a new run, whatever else has not ended', async () => {
+  const { database, settings } = await migrated();
+  await using _ = database;
+  const { pool } = database;
+  await addUser(database);
+  const open = randomUUID();
+  await pool.query(`INSERT INTO lockstep.backfill (id, direction, reason) VALUES ($1, 'forward', 'operator')`, [open]);
+  await pool.query(
+    `INSERT INTO lockstep.backfill_target (backfill_id, target, ordinal) VALUES ($1, 'media_files', 1)`,
+    [open],
+  );
+  const lost = `INSERT INTO lockstep.in_flight (id, direction, kind, shard, commit_lsn, committed_at, key_count)
+                VALUES (gen_random_uuid(), 'forward', 'changes', 0, '0/1', now(), 1)`;
+  await pool.query(lost);
+  const runs = async () =>
+    (await pool.query('SELECT count(*)::int AS runs, count(finished_at)::int AS ended FROM lockstep.backfill')).rows[0];
+
+  expect((await json(['backfill', '--forget-in-flight'], settings)).result.outcome).toBe('finished');
+  expect(await runs()).toEqual({ runs: 2, ended: 2 });
+  expect((await pool.query('SELECT FROM lockstep.in_flight')).rowCount).toBe(0);
+
+  // Asked for again after a Ctrl-C it goes on with the run that forgets, instead of adding one.
+  await pool.query(lost);
+  await pool.query(`UPDATE lockstep.backfill SET finished_at = NULL, forgets_up_to_seq = 99 WHERE id <> $1`, [open]);
+  expect((await json(['backfill', '--forget-in-flight'], settings)).result.outcome).toBe('finished');
+  expect(await runs()).toEqual({ runs: 2, ended: 2 });
 });
 
 test('a process whose parent is gone ends by itself', async () => {

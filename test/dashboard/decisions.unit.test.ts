@@ -16,7 +16,14 @@ import type { Status } from '../../engine/status/status.ts';
 
 const nowMs = Date.parse('2026-11-25T02:00:00Z');
 const slot = { name: 's', active: true, walStatus: 'reserved' } as NonNullable<Status['slot']>;
-const agreed = { startedAt: '', secondsAgo: 60, verdict: 'agrees', rowsDrifted: 0, samplePercent: null } as const;
+const agreed = {
+  startedAt: '',
+  secondsAgo: 60,
+  verdict: 'agrees',
+  rowsDrifted: 0,
+  whole: true,
+  samplePercent: null,
+} as const;
 const done = { finishedAt: '2026-11-25 01:59:00+00', targetFinishedAt: '2026-11-25 01:59:00+00' };
 
 function target(changes: Partial<BackfillProgress> = {}): BackfillProgress {
@@ -79,6 +86,8 @@ test('a lag that people notice, drift and a paused backfill are no "in step"', (
   const paused = status({ backfill: [target({ paused: true })] });
   expect(verdictOf(paused, nowMs)).toMatchObject({ level: 'attention', title: 'Backfill paused, 25 % done' });
   expect(verdictOf(status({ validation: null }), nowMs).text).toMatch(/never been validated/);
+  const some = status({ validation: { ...agreed, whole: false } });
+  expect(verdictOf(some, nowMs).text).toMatch(/Every row of some targets agreed/);
 });
 
 test('what comes next is one command, and follows from what is', () => {
@@ -89,6 +98,7 @@ test('what comes next is one command, and follows from what is', () => {
   expect(commandOf({ validation: { ...agreed, verdict: 'differs' } })).toBe('lockstep validate --repair');
   expect(commandOf({ validation: null })).toBe('lockstep validate');
   expect(commandOf({ validation: { ...agreed, samplePercent: 5 } })).toBe('lockstep validate');
+  expect(commandOf({ validation: { ...agreed, whole: false } })).toBe('lockstep validate');
   expect(commandOf({ findings: [broken] })).toBeNull();
   expect(nextOf({ ...status(), armed: true }).command).toBe('lockstep cutover --dry-run');
   expect(nextOf(status({ phase: 'reverse' })).text).toMatch(/rollback can still bring it back/);

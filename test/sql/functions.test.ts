@@ -107,6 +107,16 @@ test('videos of this month count when they are completed', async () => {
   expect(await may(db.pool, 'videos_per_month', 2)).toBe(false);
 });
 
+test('a user can be deleted after anything that was noted about them, and the note stays', async () => {
+  await using db = await subscriber();
+  const event = await value<string>(db.pool, "SELECT log_audit_event($1, 'login', 'user', $1)", [user]);
+  await db.pool.query(`INSERT INTO system_settings (key, value, updated_by) VALUES ('k', '1', $1)`, [user]);
+  await db.pool.query('DELETE FROM users WHERE id = $1', [user]);
+  const noted = `SELECT action, user_id, resource_id FROM audit_logs WHERE id = '${event}'`;
+  expect(await rows(db.pool, noted)).toEqual([{ action: 'login', user_id: null, resource_id: user }]);
+  expect(await rows(db.pool, `SELECT updated_by FROM system_settings WHERE key = 'k'`)).toEqual([{ updated_by: null }]);
+});
+
 test('erratum 2: an audit event has a partition in every month, and moves out of the default one', async () => {
   await using db = await subscriber();
   const audit = await value<string>(db.pool, "SELECT log_audit_event($1, 'login', 'user', $1, NULL, '{\"a\": 1}')", [

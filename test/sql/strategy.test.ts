@@ -46,6 +46,7 @@ const addVideo = (n: number, columns = "'completed', 'u', now()") =>
     VALUES ('${id('video', n)}', '${id('project', 1)}', 'luma', ${columns})`);
 
 const cascades = 'ON UPDATE CASCADE ON DELETE CASCADE';
+const outlives = 'ON UPDATE CASCADE ON DELETE SET NULL';
 
 test('every table, column, index, constraint, function and plan of phases 1 to 3 exists in ours, as it is or as departed from', async () => {
   await using ours = await testDatabase({ template: photomemory });
@@ -72,6 +73,9 @@ test('every table, column, index, constraint, function and plan of phases 1 to 3
     'constraint generation_jobs generation_jobs_user_id_fkey': `FOREIGN KEY (user_id) REFERENCES users(id) ${cascades}`,
     'constraint generation_jobs generation_jobs_output_file_id_fkey':
       'FOREIGN KEY (output_file_id) REFERENCES media_files(id) ON DELETE SET NULL',
+    'constraint system_settings system_settings_updated_by_fkey': `FOREIGN KEY (updated_by) REFERENCES users(id) ${outlives}`,
+    'constraint audit_logs audit_logs_user_id_fkey': `FOREIGN KEY (user_id) REFERENCES users(id) ${outlives}`,
+    'constraint audit_logs_2024_01 audit_logs_user_id_fkey': `FOREIGN KEY (user_id) REFERENCES users(id) ${outlives}`,
     // Declared STABLE: its counts come from one snapshot.
     'function validate_migration_consistency':
       ' -> TABLE(check_name text, status text, old_count bigint, new_count bigint, difference bigint) s',

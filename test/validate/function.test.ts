@@ -6,6 +6,7 @@ import pg from 'pg';
 import { expect, test } from 'vitest';
 import { reportSchema } from '../../engine/validate/report.ts';
 import { createValidateHandler } from '../../functions/validate/handler.ts';
+import { upkeepFailed } from '../../infra/contract.ts';
 import { bucketStore, folderStore, reportStore } from '../../infra/reports/store.ts';
 import { migration } from '../../sql/migration.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
@@ -82,7 +83,9 @@ test('the scheduled function does the upkeep, and says what it could not do', as
   const { rows } = await pool.query<{ name: string }>(partition);
   await pool.query(`DROP TABLE ${rows[0]?.name}`);
   await using validator = await asValidator(database);
-  const parts = { pool: validator.pool, reports: folderStore('/nowhere'), telemetry: { log() {}, measure() {} } };
+  const failures: number[] = [];
+  const measure = (name: string, value: number) => void (name === upkeepFailed && failures.push(value));
+  const parts = { pool: validator.pool, reports: folderStore('/nowhere'), telemetry: { log() {}, measure } };
   expect(await createValidateHandler({ ...parts, migration })({ task: 'upkeep' }, invocation)).toMatchObject({
     task: 'upkeep',
   });
@@ -98,6 +101,7 @@ test('the scheduled function does the upkeep, and says what it could not do', as
     code: 'LS_UPKEEP_FAILED',
     message: 'Upkeep failed: what cannot be.',
   });
+  expect(failures).toEqual([0, 1]);
   const partitions = `SELECT count(*)::int AS count FROM pg_inherits WHERE inhparent = 'audit_logs'::regclass`;
   expect((await pool.query(partitions)).rows[0].count).toBe(10);
 });
