@@ -58,8 +58,12 @@ export async function attempt(
 ): Promise<AttemptOutcome> {
   const { loaded, limits, failpoints } = context;
   return withConnection(context.pool, async (client): Promise<AttemptOutcome> => {
+    // Scopes that were put together because they hang together are not cut apart again, however many they are. More than
+    // the server's lock table has room for are merged under their targets' locks, which stand for all of their scopes.
+    const whole = batch.extensions > 0;
+    const tooMany = whole && (batch.scopes?.length ?? 0) > limits.scopesPerTransaction;
     // A retry or a repair cannot count on being repeated, so nobody else may merge these targets meanwhile.
-    const shared = slice.rows.size > 0 || context.resumes === true;
+    const shared = !tooMany && (slice.rows.size > 0 || context.resumes === true);
     const targetLocks = inLockOrder(targetsOf(loaded, slice, batch).map((target) => targetLock(loaded.name, target)));
     const tables = shared ? { shared: targetLocks } : { exclusive: targetLocks };
     const active = await beginFenced(client, loaded.name, tables, rowLocks(loaded, slice));
@@ -75,11 +79,10 @@ export async function attempt(
       all = resolved.scopes;
     }
     await failpoints('apply.scopes-resolved');
-    // Scopes that were put together because they hang together are not cut apart again.
-    const size = batch.extensions > 0 ? all.length : limits.scopesPerTransaction;
+    const size = whole ? all.length : limits.scopesPerTransaction;
     const scopes = all.slice(0, size);
     const rest = all.slice(size);
-    await takeLocks(client, inLockOrder(scopeLocks(loaded.name, scopes)), savepoint);
+    await takeLocks(client, tooMany ? [] : inLockOrder(scopeLocks(loaded.name, scopes)), savepoint);
     await failpoints('apply.scopes-locked');
 
     const narrowed = await mergeNarrowing(client, loaded, scopes, batch.extensions, context.clock);

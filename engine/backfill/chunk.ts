@@ -4,7 +4,7 @@ import type { Failpoints } from '../failpoint.ts';
 import { targetLock } from '../locks.ts';
 import { emptyResult, type MergeResult, mergeExtent, mergeScopes } from '../merge/merge.ts';
 import { type Extent, extentOfRange } from '../merge/predicate.ts';
-import { type ScopeRef, scopeIdentity, targetNamed } from '../merge/scopes.ts';
+import { distinctScopes, type ScopeRef, scopeIdentity, targetNamed } from '../merge/scopes.ts';
 import { fillSql } from '../merge/statements.ts';
 import { beginMerge, passFence, withConnection } from '../merge/transaction.ts';
 import type { DirectionName } from '../migration/contract.ts';
@@ -111,14 +111,39 @@ async function nextChunk(
   return { target, after, upTo: rows[0]?.scope ?? null, scopes };
 }
 
-function addResult(sum: MergeResult, more: MergeResult): void {
+function addResult(sum: MergeResult, more: MergeResult, together: readonly ScopeRef[]): void {
   sum.inserted += more.inserted;
   sum.updated += more.updated;
   sum.deleted += more.deleted;
   sum.withheld.push(...more.withheld);
   // What lodged in the chunk for want of a scope outside it has been merged together with that scope by now.
-  const merged = new Set(sum.strays.map(scopeIdentity));
+  const merged = new Set(together.map(scopeIdentity));
   sum.lodgers = [...sum.lodgers.filter((ref) => !merged.has(scopeIdentity(ref))), ...more.lodgers];
+}
+
+/** A row under another scope appears in the first; a further one is needed when that scope holds a row of a third, and so on. */
+const mostStrayMerges = 4;
+
+/**
+ * Merges what the target holds under scopes outside the chunk: the lock covers all scopes, so those that hang together
+ * are merged together now.
+ *
+ * @returns those that were merged, and those that still hang together with others that were not.
+ */
+async function mergeStrays(
+  client: pg.ClientBase,
+  loaded: LoadedDirection,
+  result: MergeResult,
+): Promise<{ together: ScopeRef[]; stranded: readonly ScopeRef[] }> {
+  let together: ScopeRef[] = [];
+  let strays: readonly ScopeRef[] = result.strays;
+  for (let merges = 0; strays.length > 0 && merges < mostStrayMerges; merges += 1) {
+    together = distinctScopes([...together, ...strays]);
+    const more = await mergeScopes(client, loaded, together);
+    addResult(result, more, together);
+    strays = more.strays;
+  }
+  return { together, stranded: distinctScopes(strays) };
 }
 
 /**
@@ -182,10 +207,9 @@ export async function mergeNextChunk(
         typeof filled === 'object'
           ? { ...filled, leftDoomed: false }
           : await mergeExtent(client, loaded, target, extent, mayLeaveDoomed);
-      // Rows that the target holds under a scope outside the chunk: the lock covers all scopes, so both are merged now.
-      if (result.strays.length > 0) addResult(result, await mergeScopes(client, loaded, result.strays));
+      const { together, stranded } = await mergeStrays(client, loaded, result);
       await client.query('SET CONSTRAINTS ALL IMMEDIATE');
-      const left = leftOver(result, result.withheld);
+      const left = leftOver(result, result.withheld, stranded);
       const still = left.map(([ref]) => ref);
       await releaseRange(
         client,
@@ -194,7 +218,7 @@ export async function mergeNextChunk(
         extent,
         still.filter((ref) => ref.target === target).map((ref) => ref.scope),
       );
-      await releaseFromQuarantine(client, loaded.name, result.strays, still);
+      await releaseFromQuarantine(client, loaded.name, together, still);
       for (const [ref, reason] of left) await putIntoQuarantine(client, loaded.name, ref, reason);
       await advance(client, runId, chunk, result, pass, leftDoomed);
       await failpoints('backfill.before-commit');

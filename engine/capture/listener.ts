@@ -193,6 +193,9 @@ async function capture(
   });
   await settleChanges(db);
   fold.beginAs(await mayBeActiveAt(db, directionName, stream.confirmed));
+  // What filled a round before the phase was known is dropped where the direction is not the active one; no round would come
+  // of it, and nobody would read on.
+  stream.resume();
   telemetry.log('info', 'listener.capturing', {
     slotName,
     epoch: String(tenure.epoch),

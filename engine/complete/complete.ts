@@ -71,7 +71,8 @@ export async function complete(options: CompleteOptions): Promise<CompleteOutcom
         const loaded = await loadDirection(client, 'reverse', migration.reverse);
         const refused = await prepare(options, loaded, files, steps);
         if (refused) return refused;
-        await changeToComplete(options);
+        const late = await changeToComplete(options);
+        if (late.length > 0) return { outcome: 'refused', refusals: late, report: null };
         await pointsOf(options)('complete.phase-changed');
       }
       options.onPart?.('dropping the legacy tables');
@@ -136,7 +137,6 @@ const unfinishedSql = `
   SELECT count(*)::text AS count FROM lockstep.backfill WHERE direction = 'reverse' AND finished_at IS NULL`;
 
 async function readFacts({ pool, clock, signal, barrierTimeoutMs = 60_000 }: CompleteOptions) {
-  const quarantine = await readQuarantineGroups(pool, 'reverse');
   const [unfinished] = await textRows<{ count: string }>(pool, unfinishedSql);
   const barrier = await passBarrier({
     db: pool,
@@ -146,7 +146,8 @@ async function readFacts({ pool, clock, signal, barrierTimeoutMs = 60_000 }: Com
     ...(signal && { signal }),
   });
   return {
-    quarantine,
+    // Asked last: what the barrier waited for may have been refused.
+    quarantine: await readQuarantineGroups(pool, 'reverse'),
     applied: barrier.applied,
     waitedMs: barrier.waitedMs,
     unfinishedBackfills: Number(unfinished?.count ?? 0),
@@ -162,19 +163,27 @@ async function forgetCompletionSteps(client: ClientBase, files: readonly StepFil
   await client.query('DELETE FROM lockstep.step WHERE name = ANY ($1) AND applied_at IS NOT NULL', [names]);
 }
 
-async function changeToComplete({ client, telemetry }: CompleteOptions): Promise<void> {
-  const attempt = async () => {
+/** @returns why not, if anything was refused by legacy since that was last asked; then nothing has changed. */
+async function changeToComplete({ client, telemetry }: CompleteOptions): Promise<Refusal[]> {
+  const attempt = async (): Promise<Refusal[]> => {
     await client.query('BEGIN');
     try {
       await client.query(`SET LOCAL lock_timeout = ${defaultLockLimits.lockTimeoutMs}`);
       await changePhase(client, 'completion');
-      // Witnesses and guards: there is no direction left to change.
+      // Under the fence no merge runs. The drop refuses while there is any, and nothing could mend it once it is complete.
+      const quarantine = await readQuarantineGroups(client, 'reverse');
+      if (quarantine.length > 0) {
+        await client.query('ROLLBACK');
+        return completionRefusals({ quarantine, applied: true, waitedMs: 0, unfinishedBackfills: 0 });
+      }
+      // Witnesses: there is no direction left to change. Legacy stays guarded until it is dropped.
       await client.query("SELECT lockstep.set_triggers('complete', true)");
       await client.query('COMMIT');
+      return [];
     } catch (error) {
       await client.query('ROLLBACK');
       throw error;
     }
   };
-  await withLockRetries(defaultLockLimits, attempt, () => telemetry.log('info', 'completion waits for a lock'));
+  return withLockRetries(defaultLockLimits, attempt, () => telemetry.log('info', 'completion waits for a lock'));
 }

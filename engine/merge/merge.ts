@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { LoadedDirection, LoadedTarget, ParentKey } from '../migration/load.ts';
+import { withoutMoved } from './moved.ts';
 import { type Extent, extentOfScopes } from './predicate.ts';
 import { byTarget, type ScopeRef, targetNamed } from './scopes.ts';
 import { anyDifferenceSql, deleteQuery, type MergeRow, mergeSql } from './statements.ts';
@@ -85,7 +86,9 @@ async function upsert(
         : undefined;
     result.withheld.push({ target, scope, parent: parentKey, values, parentScope });
   }
-  return row.doomed ?? [];
+  const { doomed, strays } = await withoutMoved(client, loaded, target, row.doomed ?? []);
+  result.strays.push(...strays);
+  return doomed;
 }
 
 /** Deletes rows that the view lacks. Children first: a parent goes when nothing refers to it any more. */

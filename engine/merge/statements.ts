@@ -12,15 +12,18 @@ function mutableColumns(target: LoadedTarget) {
   return target.columns.filter((column) => !target.key.includes(column.name));
 }
 
-/** True when the row of alias `left` is not what alias `right` says. Types without equality are compared as text. */
+/**
+ * True when the row of alias `left` is not what alias `right` says. Types whose equality does not tell all differences, or
+ * that have none, are compared as text, and only where the others agree: their texts cost more.
+ */
 export function differs(target: LoadedTarget, left: string, right: string): string {
-  const columns = mutableColumns(target);
-  if (columns.length === 0) return 'false';
-  const side = (alias: string) =>
-    columns
-      .map((column) => `${alias}.${quote(column.name)}${column.comparable ? '' : '::text COLLATE "C"'}`)
-      .join(', ');
-  return `(${side(left)}) IS DISTINCT FROM (${side(right)})`;
+  const compare = (comparable: boolean, asText: string) => {
+    const columns = mutableColumns(target).filter((column) => column.comparable === comparable);
+    const side = (alias: string) => columns.map(({ name }) => `${alias}.${quote(name)}${asText}`).join(', ');
+    return columns.length === 0 ? [] : [`(${side(left)}) IS DISTINCT FROM (${side(right)})`];
+  };
+  const parts = [...compare(true, ''), ...compare(false, '::text COLLATE "C"')];
+  return parts.length === 0 ? 'false' : `(${parts.join(' OR ')})`;
 }
 
 /**

@@ -19,11 +19,10 @@ export interface CatalogColumn {
 const columnsSql = `
   SELECT a.attname AS name,
          format_type(a.atttypid, a.atttypmod) AS type,
-         -- 30 days = 1 month, 1.0 = 1.00, 0 = -0; citext and nondeterministic collations fold what is different.
-         y.name NOT IN ('citext', 'interval', 'float4', 'float8', 'numrange', 'nummultirange',
-                        '_citext', '_interval', '_float4', '_float8')
+         -- 30 days = 1 month, 1.0 = 1.00 (in jsonb, too), 0 = -0; citext and nondeterministic collations fold what is different.
+         y.name NOT IN ('citext', 'interval', 'float4', 'float8', 'jsonb', 'numrange', 'nummultirange')
          -- Without a scale of the column's own each number has one, and characters of no fixed length may end in blanks.
-         AND (y.modifier >= 0 OR y.name NOT IN ('numeric', '_numeric', 'bpchar', '_bpchar'))
+         AND (y.modifier >= 0 OR y.name NOT IN ('numeric', 'bpchar'))
          AND coalesce(l.collisdeterministic, true) AND EXISTS (
            SELECT FROM pg_opclass o JOIN pg_am m ON m.oid = o.opcmethod AND m.amname IN ('btree', 'hash')
            WHERE o.opcdefault AND (o.opcintype = a.atttypid OR o.opcintype = t.typbasetype
@@ -34,6 +33,7 @@ const columnsSql = `
              OR (t.typtype = 'r' AND o.opcintype = 'anyrange'::regtype)
              OR (t.typtype = 'm' AND o.opcintype = 'anymultirange'::regtype))) AS comparable,
          CASE
+           WHEN e.oid IS NOT NULL THEN 'nothing'
            WHEN y.name IN ('numeric', 'float4', 'float8') THEN 'number'
            WHEN NOT coalesce(l.collisdeterministic, true) OR (y.name = 'bpchar' AND y.modifier < 0) THEN 'nothing'
            WHEN 'e' IN (t.typtype, b.typtype) OR y.name IN ('int2', 'int4', 'int8', 'oid', 'uuid', 'text', 'varchar', 'bpchar',
@@ -45,8 +45,11 @@ const columnsSql = `
   JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_type b ON b.oid = t.typbasetype
-  CROSS JOIN LATERAL (SELECT coalesce(b.typname, t.typname) AS name,
-    CASE WHEN b.oid IS NULL THEN a.atttypmod ELSE t.typtypmod END AS modifier) AS y
+  LEFT JOIN pg_type e ON t.typcategory = 'A' AND e.oid = t.typelem
+  LEFT JOIN pg_type eb ON eb.oid = e.typbasetype
+  -- Of an array: its elements'.
+  CROSS JOIN LATERAL (SELECT coalesce(eb.typname, e.typname, b.typname, t.typname) AS name,
+    CASE WHEN eb.oid IS NOT NULL THEN e.typtypmod WHEN b.oid IS NULL THEN a.atttypmod ELSE t.typtypmod END AS modifier) AS y
   LEFT JOIN pg_collation l ON l.oid = a.attcollation
   WHERE n.nspname = $1 AND c.relname = $2
   ORDER BY a.attnum`;

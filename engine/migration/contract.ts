@@ -48,8 +48,10 @@ export interface Target {
   readonly writes: 'rows' | 'columns';
   /**
    * Sources whose key is this target's key, column by column. A row that such a source's own event inserts is known to
-   * be found by its later events; a merge that inserts others is repeated once it is committed. Leave it out when in
-   * doubt: then merges are repeated more often than needed. Without meaning where the scope is the key.
+   * be found by its later events; a merge that inserts others is repeated once it is committed. And a row that has left
+   * its scope is known by it to have moved, and is moved in place. Leave it out when it is not true: then merges are
+   * repeated more often than needed, and a row that moves between scopes may be deleted and inserted again, without the
+   * columns that the view does not have. Without meaning where the scope is the key.
    */
   readonly keyedBy?: readonly string[];
   /**
@@ -97,7 +99,7 @@ export interface Direction {
 /** What the application must not write any more once the other side is the truth. */
 export interface Guard {
   readonly relation: Relation;
-  /** Only updates of these columns are refused. Default: every insert, update, delete and truncate. */
+  /** Only updates of these columns, and inserts that give them another value than their default, are refused. Default: every insert, update, delete and truncate. */
   readonly columns?: readonly string[];
 }
 

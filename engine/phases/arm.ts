@@ -2,6 +2,7 @@ import type pg from 'pg';
 import { ensurePublication } from '../capture/publication.ts';
 import { LockstepError } from '../errors.ts';
 import { quoteRelation } from '../identifiers.ts';
+import { switchLock } from '../locks.ts';
 import type { DirectionName, Migration, Relation } from '../migration/contract.ts';
 import { type LoadedDirection, loadDirection } from '../migration/load.ts';
 import { activeDirection } from '../status/phase.ts';
@@ -14,7 +15,7 @@ import {
 } from '../steps/lock-wait.ts';
 
 import type { Telemetry } from '../telemetry.ts';
-import { guardTrigger, isSame, type Side } from './guards.ts';
+import { guardTriggers, isSame, readDefaults, type Side } from './guards.ts';
 import { refuseRules } from './rules.ts';
 import { type ArmedTrigger, witnessFunctionSql, witnessTriggers } from './witness.ts';
 
@@ -47,14 +48,14 @@ export interface ArmOptions {
 /**
  * Prepares the way back: the reverse publication, the guards of both sides (disabled until the direction changes) and the
  * witnesses. The listener makes the slot as soon as it sees that. One transaction; repeating it brings everything to what
- * the migration declares now.
+ * the migration declares now. What was validated before has to be validated again: nobody has noted what was written since.
  *
  * @throws LockstepError LS_NO_WAY_BACK, LS_COMPLETE, LS_NOT_MIGRATED, LS_MIGRATION_INVALID, LS_SOURCE_…,
  * LS_PUBLICATION_DIFFERS, LS_TARGET_RULE; LS_ARM_LOCKED when a table stays locked by others.
  */
 export async function arm({ client, migration, telemetry, limits = defaultLockLimits }: ArmOptions): Promise<void> {
   const whole = armable(migration);
-  const phase = await activeDirection(client);
+  await activeDirection(client);
   const directions = {
     forward: await loadDirection(client, 'forward', whole.forward),
     reverse: await loadDirection(client, 'reverse', whole.reverse),
@@ -64,13 +65,16 @@ export async function arm({ client, migration, telemetry, limits = defaultLockLi
     await client.query('BEGIN');
     try {
       await client.query(`SET LOCAL lock_timeout = ${Math.round(limits.lockTimeoutMs)}`);
+      // Never beside a change of the direction: the triggers of the phase that it ends would be enabled after it.
+      await client.query('SELECT pg_advisory_xact_lock($1)', [switchLock()]);
+      const phase = await activeDirection(client);
       await ensurePublication(client, 'reverse', whole.reverse);
       await client.query('DELETE FROM lockstep.armed_table');
       for (const relation of armedRelations(whole)) await enterTable(client, relation);
       for (const name of ['forward', 'reverse'] as const) await makeWitnesses(client, directions[name]);
       for (const side of ['legacy', 'normalized'] as const) await makeGuards(client, whole, side);
       await client.query(setTriggersSql, [phase]);
-      await client.query('INSERT INTO lockstep.armed DEFAULT VALUES ON CONFLICT DO NOTHING');
+      await client.query(armedSql);
       await client.query('COMMIT');
     } catch (error) {
       await client.query('ROLLBACK');
@@ -101,6 +105,9 @@ export function armedRelations({ forward, reverse, guards }: ArmableMigration): 
   return all.filter((relation, index) => all.findIndex((other) => isSame(other, relation)) === index);
 }
 
+// At the end, when all tables are locked against writers: a validation that begins after it sees all that was written before.
+const armedSql = `
+  INSERT INTO lockstep.armed DEFAULT VALUES ON CONFLICT (singleton) DO UPDATE SET armed_at = clock_timestamp()`;
 const setTriggersSql = 'SELECT lockstep.set_triggers($1, EXISTS (SELECT FROM lockstep.phase_change))';
 const enterTableSql = 'INSERT INTO lockstep.armed_table (relation) VALUES ($1::regclass)';
 const enterTriggerSql = `
@@ -121,7 +128,10 @@ async function makeWitnesses(client: pg.ClientBase, { name, targets }: LoadedDir
 async function makeGuards(client: pg.ClientBase, migration: ArmableMigration, side: Side): Promise<void> {
   const activeIn = side === 'legacy' ? 'reverse' : 'forward';
   for (const guard of migration.guards[side]) {
-    await make(client, guard.relation, guardTrigger(migration, side, guard), activeIn, true);
+    const defaults = await readDefaults(client, guard);
+    for (const trigger of guardTriggers(migration, side, guard, defaults)) {
+      await make(client, guard.relation, trigger, activeIn, true);
+    }
   }
 }
 

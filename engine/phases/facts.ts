@@ -38,7 +38,7 @@ export async function readFacts({
     armingLacks: await armingLacks(pool, migration, starting),
     endingStream,
     startingStream: await readStream(pool, starting),
-    validation: await readWholeValidation(pool, ending),
+    validation: await readWholeValidation(pool, migration, ending),
     unfinishedBackfills: (await unfinishedBackfills(pool, ending.name)).length,
     quarantine: await readQuarantineGroups(pool, ending.name),
     deadLetters,
@@ -51,7 +51,11 @@ export async function readFacts({
 
 const missingTriggersSql = `
   SELECT count(*) AS missing FROM lockstep.armed_trigger a
-  WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = a.relation AND t.tgname = a.name)`;
+  WHERE NOT EXISTS (
+    SELECT FROM pg_trigger t, lockstep.phase p
+    WHERE t.tgrelid = a.relation AND t.tgname = a.name
+      AND t.tgenabled = CASE WHEN lockstep.is_enabled(a.active_in, a.guards, p.phase, EXISTS (SELECT FROM lockstep.phase_change))
+                             THEN 'A' ELSE 'D' END)`;
 const armedSql = 'SELECT EXISTS (SELECT FROM lockstep.armed) AS armed';
 const tableArmedSql = 'SELECT EXISTS (SELECT FROM lockstep.armed_table WHERE relation = $1::regclass) AS armed';
 
@@ -72,23 +76,30 @@ async function armingLacks(
     if (table?.armed !== 't') return `table ${quoteRelation(relation)} was made, or declared, after it was armed`;
   }
   const [triggers] = await textRows<{ missing: string }>(db, missingTriggersSql);
-  return triggers?.missing === '0' ? undefined : `${triggers?.missing} of its triggers were dropped`;
+  return triggers?.missing === '0'
+    ? undefined
+    : `${triggers?.missing} of its triggers were dropped, enabled or disabled`;
 }
 
+// What was written before the witnesses were there has nobody noted, and a step may have changed what the views say.
 const validationSql = `
   SELECT v.verdict, v.rows_drifted AS drifted, extract(epoch FROM clock_timestamp() - v.started_at) AS ago
   FROM lockstep.validation v, lockstep.phase p
   WHERE v.direction = $1 AND v.targets @> $2::text[] AND v.sample_percent IS NULL AND v.finished_at IS NOT NULL
     AND (v.started_at > p.changed_at OR NOT EXISTS (SELECT FROM lockstep.phase_change))
+    AND v.started_at > ALL (SELECT armed_at FROM lockstep.armed)
+    AND v.started_at > ALL (SELECT applied_at FROM lockstep.step WHERE owner = $3 AND applied_at IS NOT NULL)
   ORDER BY v.started_at DESC LIMIT 1`;
 
 async function readWholeValidation(
   db: Queryable,
+  migration: ArmableMigration,
   { name, targets }: LoadedDirection,
 ): Promise<SwitchFacts['validation']> {
   const [row] = await textRows<{ verdict: string; drifted: string; ago: string }>(db, validationSql, [
     name,
     targets.map((target) => target.name),
+    migration.name,
   ]);
   return row && { verdict: row.verdict, rowsDrifted: Number(row.drifted), secondsAgo: Number(row.ago) };
 }

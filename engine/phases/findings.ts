@@ -44,7 +44,7 @@ export interface SwitchFacts {
   readonly armingLacks: string | undefined;
   readonly endingStream: StreamState;
   readonly startingStream: StreamState;
-  /** The last one of everything since the direction became active; undefined: none has come to an end. */
+  /** The last one of everything since the direction became active, was armed, or a step ran; undefined: none has come to an end. */
   readonly validation:
     | { readonly verdict: string; readonly secondsAgo: number; readonly rowsDrifted: number }
     | undefined;
@@ -109,7 +109,10 @@ function validationRefusals({ validation }: SwitchFacts, { validatedWithinMs }: 
   const refuse = (reason: string, remedy: string): Refusal[] => [{ name: 'not-validated', reason, remedy }];
   const validate = 'Run `lockstep validate` to its end; it takes no locks.';
   if (!validation)
-    return refuse('Not every row has been compared since this direction became the active one.', validate);
+    return refuse(
+      'Not every row has been compared since this direction became the active one, `arm` ran, or a step of the migration was applied, whichever was last.',
+      validate,
+    );
   if (validation.verdict === 'differs') {
     const reason = `The last validation found ${validation.rowsDrifted} rows that differ.`;
     return refuse(reason, 'Find out who wrote them, run `lockstep validate --repair`, then `lockstep validate`.');

@@ -44,7 +44,7 @@ export function witnessFunctionSql(direction: DirectionName, target: LoadedTarge
          WHERE (${texts('o', written)}) IS DISTINCT FROM (${texts('n', written)})`;
   return `
 CREATE OR REPLACE FUNCTION ${witnessFunction(direction, target)}() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog ${canonicalText} AS ${pg.escapeLiteral(`
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp ${canonicalText} AS ${pg.escapeLiteral(`
 BEGIN
   IF TG_OP = 'INSERT' THEN ${note(`SELECT DISTINCT ${scope('n')} FROM new_rows n`)}
   ELSIF TG_OP = 'UPDATE' THEN ${note(updated)}

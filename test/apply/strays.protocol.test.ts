@@ -1,7 +1,10 @@
 /** A row that the target holds under a scope which cannot be merged. */
+import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { createApplier } from '../../engine/apply/applier.ts';
+import { mergeNextChunk } from '../../engine/backfill/chunk.ts';
+import { enterBackfill } from '../../engine/backfill/record.ts';
 import { retryQuarantined } from '../../engine/quarantine/retry.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { testDatabase } from '../support/database.ts';
@@ -53,6 +56,50 @@ test('a row that is kept by a scope which is refused is not forgotten in the sco
   expect(await differences(pool, loaded)).toEqual({});
 
   await pool.query(`UPDATE subscriptions SET stripe_subscription_id = 't' WHERE id = '${subscription(2)}'`);
+  await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + 20_000 });
+  expect(await quarantined(pool)).toEqual([]);
+  expect(await differences(pool, loaded)).toEqual({});
+});
+
+test('a scope that still lacks a row is not released by a backfill of the scope that another of its rows has moved to', async () => {
+  await using database = await testDatabase({ template: photomemory });
+  const { pool } = database;
+  const loaded = await loadPhotomemory(pool);
+  const applier = createApplier({ pool, loaded, telemetry: silent });
+  await pool.query(`
+    INSERT INTO users (id, email) VALUES ('${user(1)}', 'a'), ('${user(2)}', 'b'), ('${user(3)}', 'c');
+    INSERT INTO subscriptions (id, user_id, status, stripe_subscription_id)
+    VALUES ('${subscription(1)}', '${user(1)}', 'active', NULL), ('${subscription(3)}', '${user(3)}', 'active', 's'),
+           ('${subscription(4)}', '${user(2)}', 'cancelled', NULL)`);
+  await deliver(pool, applier, { users: [[user(1)], [user(2)], [user(3)]] });
+  expect(await differences(pool, loaded)).toEqual({});
+  await pool.query(`
+    UPDATE subscriptions SET user_id = '${user(2)}' WHERE id = '${subscription(1)}';
+    INSERT INTO subscriptions (id, user_id, status, stripe_subscription_id) VALUES ('${subscription(2)}', '${user(1)}', 'active', 's')`);
+  await deliver(pool, applier, {
+    subscriptions: [
+      [subscription(1), user(2)],
+      [subscription(2), user(1)],
+    ],
+  });
+  expect((await quarantined(pool)).map((row) => row.user)).toEqual([user(1), user(2)]);
+
+  // Another row of user 2 moves on to user 3; before its message is applied, a backfill comes by, one scope at a time.
+  await pool.query(`UPDATE subscriptions SET user_id = '${user(3)}' WHERE id = '${subscription(4)}'`);
+  const runId = randomUUID();
+  await enterBackfill(pool, loaded, {
+    id: runId,
+    direction: 'forward',
+    reason: 'test',
+    targets: ['user_subscriptions'],
+  });
+  await pool.query(`UPDATE lockstep.backfill_target SET cursor = ARRAY['${user(2)}']`);
+  await mergeNextChunk({ pool, loaded, failpoints: () => {} }, runId, { scopes: () => 1, mayFill: () => false });
+  expect((await quarantined(pool)).map((row) => row.user)).toEqual(expect.arrayContaining([user(1), user(2)]));
+  await deliver(pool, applier, { subscriptions: [[subscription(4), user(3)]] });
+
+  await pool.query(`UPDATE subscriptions SET stripe_subscription_id = 't' WHERE id = '${subscription(2)}'`);
+  await deliver(pool, applier, { subscriptions: [[subscription(2), user(1)]] });
   await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + 20_000 });
   expect(await quarantined(pool)).toEqual([]);
   expect(await differences(pool, loaded)).toEqual({});

@@ -16,13 +16,13 @@ import type { Direction, Migration, Source } from '../../engine/migration/contra
 import { silent } from '../../engine/telemetry.ts';
 import type { DatabaseTemplate, TestDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
-import { runSqlFiles } from '../support/photomemory.ts';
+import { runEngineSchema } from '../support/photomemory.ts';
 import { withoutHanging } from '../support/without-hanging.ts';
 
 export const engineSchema: DatabaseTemplate = {
   name: 'engine_schema',
   async build(pool) {
-    await runSqlFiles(pool, new URL('../../engine/schema/', import.meta.url), /^\d{3}_.*\.sql$/);
+    await runEngineSchema(pool);
   },
 };
 

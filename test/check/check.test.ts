@@ -4,14 +4,14 @@ import { dev } from '../../cli/new/template/dev.ts';
 import { checkMigration } from '../../engine/check/check.ts';
 import { checkRules } from '../../engine/check/rules.ts';
 import { type DatabaseTemplate, testDatabase } from '../support/database.ts';
-import { runSqlFiles } from '../support/photomemory.ts';
+import { runEngineSchema, runSqlFiles } from '../support/photomemory.ts';
 import { broken } from './broken.ts';
 import { good, sound } from './near.ts';
 
 const template: DatabaseTemplate = {
   name: 'new_template',
   async build(pool) {
-    await runSqlFiles(pool, new URL('../../engine/schema/', import.meta.url), /^\d{3}_.*\.sql$/);
+    await runEngineSchema(pool);
     await runSqlFiles(pool, new URL('../../cli/new/template/', import.meta.url), /^\d{3}_.*\.sql$/);
   },
 };

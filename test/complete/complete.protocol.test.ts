@@ -46,6 +46,22 @@ test('complete refuses what is not in step, goes on after a failure at any point
   });
   await app.query("DELETE FROM lockstep.in_flight WHERE commit_lsn = '0/1'");
 
+  // What legacy refuses in the very last moment, when everything has been asked.
+  const refusing = await world.database.client();
+  const failpoints = async (point: string) => {
+    if (point !== 'complete.validated') return;
+    await refusing.query(`BEGIN; SELECT FROM lockstep.phase FOR SHARE;
+      INSERT INTO lockstep.quarantine (direction, target, scope, sqlstate, message) VALUES ('reverse', 'photos', '{x}', '22001', 'too long')`);
+    setTimeout(() => refusing.query('COMMIT'), 500);
+  };
+  expect(await world.complete({ failpoints })).toMatchObject({
+    outcome: 'refused',
+    refusals: [{ name: 'quarantine' }],
+    report: null,
+  });
+  expect(await value(app, 'SELECT phase FROM lockstep.phase')).toBe('reverse');
+  await app.query('DELETE FROM lockstep.quarantine');
+
   // A cutover or rollback holds this lock.
   const busy = await world.database.client();
   await busy.query('SELECT pg_advisory_lock($1)', [switchLock()]);
@@ -60,6 +76,13 @@ test('complete refuses what is not in step, goes on after a failure at any point
     const phase = await value(app, 'SELECT phase FROM lockstep.phase');
     expect(phase, point).toBe(points.indexOf(point) < 2 ? 'reverse' : 'complete');
     expect(await value(app, legacyTables), point).toBe(point === 'complete.dropped' ? 0 : 4);
+    // Nobody reads what is written there from now on.
+    if (point === 'complete.phase-changed') {
+      await expect(app.query('UPDATE photos SET width = 1')).rejects.toMatchObject({ code: 'LS001' });
+      await expect(
+        app.query("INSERT INTO users (id, email, subscription_plan) VALUES (gen_random_uuid(), 'late', 'pro')"),
+      ).rejects.toMatchObject({ code: 'LS001' });
+    }
   }
   expect(await world.complete()).toEqual({ outcome: 'complete', steps: [], leftovers: [] });
   expect(await world.complete()).toEqual({ outcome: 'complete', steps: [], leftovers: [] });

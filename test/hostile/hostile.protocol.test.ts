@@ -66,8 +66,8 @@ test('hostile names and texts, and every type at its limits, there and back: que
   // To what is equal, and not the same.
   await app.query(`UPDATE ${oldExtremes} SET an_integer = -an_integer WHERE an_integer > -2147483648;
     UPDATE ${oldExtremes} SET a_numeric = a_numeric * 1.000, a_real = '-0', a_double = '-0', an_interval = '30 days',
-      a_json = '{"a":2}', integers = '{0}', a_range = '[1,3]', a_char = 'x ' WHERE id % 1000 < 3;
-    UPDATE ${oldExtremes} SET a_real = '0', a_double = '0', an_interval = '1 mon', a_json = '{"a": 2}' WHERE id % 1000 = 1`);
+      a_json = '{"a":2}', a_jsonb = '{"v": 1.100}', integers = '{0}', a_range = '[1,3]', a_char = 'x ' WHERE id % 1000 < 3;
+    UPDATE ${oldExtremes} SET a_real = '0', a_double = '0', an_interval = '1 mon', a_json = '{"a": 2}', a_jsonb = '{"v": 1.1}' WHERE id % 1000 = 1`);
   await world.settle();
   expect(await asTexts(app)).toEqual([]);
   expect(await validated(world, 'forward')).toEqual(['agrees', []]);

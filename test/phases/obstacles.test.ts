@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { enterBackfill } from '../../engine/backfill/record.ts';
+import { arm } from '../../engine/phases/arm.ts';
 import { compareTouched } from '../../engine/phases/touched.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { validate } from '../../engine/validate/validate.ts';
+import { migration } from '../migrations/library/migration.ts';
 import { eventually } from '../support/eventually.ts';
 import { catalogs, type Library, startLibrary } from './world.ts';
 
@@ -34,16 +36,88 @@ test('what is not whole does not count: a sample, one target, another direction;
   await app.query('DROP TRIGGER lockstep_guard_legacy ON library.loans');
   expect(await against(library)).toEqual([expect.stringMatching(/^not-armed: .*1 of its triggers were dropped/)]);
   await library.arm();
+  await app.query('ALTER TABLE library.loans ENABLE TRIGGER lockstep_guard_legacy');
+  expect(await against(library)).toContainEqual(expect.stringMatching(/^not-armed: .*1 of its triggers/));
+  await library.arm();
   await app.query('ALTER PUBLICATION lockstep_reverse DROP TABLE library.people');
   expect(await against(library)).toEqual([expect.stringMatching(/^not-armed: .*lockstep_reverse is not what/)]);
   await app.query('DROP PUBLICATION lockstep_reverse');
   expect(await against(library)).toContainEqual(expect.stringMatching(/^not-armed: .*lockstep_reverse does not exist/));
   await library.arm();
+  // Nobody has noted what was written while a witness was not there.
+  expect(await against(library)).toEqual(never);
+  await library.validate();
   expect(await against(library)).toEqual([]);
   await app.query(`CREATE TABLE library.anew (LIKE library.memberships INCLUDING ALL);
     INSERT INTO library.anew SELECT * FROM library.memberships; DROP TABLE library.memberships CASCADE;
     ALTER TABLE library.anew RENAME TO memberships; ALTER PUBLICATION lockstep_reverse ADD TABLE library.memberships (person_id)`);
   expect(await against(library)).toEqual([expect.stringMatching(/^not-armed: .*memberships" was made.* after/)]);
+});
+
+test('what was validated before it was armed, or before a step of the migration, is no proof', {
+  timeout: 120_000,
+}, async () => {
+  await using library = await startLibrary();
+  const { app } = library;
+  const never = [expect.stringMatching(/^not-validated: Not every row/)];
+  await library.validate();
+  await app.query("UPDATE library.borrowings SET remark = 'damaged' WHERE id = 7");
+  await library.arm();
+  expect(await against(library)).toEqual(never);
+  expect(await library.change('cutover')).toMatchObject({ outcome: 'refused' });
+  await validate({ pool: library.database.pool, loaded: library.loaded, telemetry: silent, repair: true });
+  await library.validate();
+  expect(await against(library)).toEqual([]);
+  const step = (owner: string) =>
+    app.query(
+      `INSERT INTO lockstep.step (owner, name, number, checksum, body, statements_begun, applied_at) VALUES ($1, 'later', 99, '', '', 1, clock_timestamp())`,
+      [owner],
+    );
+  await step('lockstep');
+  expect(await against(library)).toEqual([]);
+  await step(migration.name);
+  expect(await against(library)).toEqual(never);
+});
+
+test('`arm` beside a cutover enables the triggers of the phase that this one leads to', async () => {
+  await using library = await startLibrary();
+  await library.arm();
+  await library.validate();
+  const client = await library.database.client();
+  const query = client.query.bind(client) as (text: string, values?: unknown[]) => Promise<unknown>;
+  let turned: Promise<unknown> | undefined;
+  // What `arm` has read before its transaction is outdated when that begins.
+  const late = Object.assign(Object.create(client), {
+    query: async (text: string, values?: unknown[]) => {
+      if (text === 'BEGIN' && !turned) await (turned = library.change('cutover'));
+      return query(text, values);
+    },
+  });
+  await arm({ client: late, migration, telemetry: silent });
+  expect(await turned).toMatchObject({ outcome: 'switched' });
+  const enabled = await library.app.query<{ active_in: string; tgenabled: string }>(
+    `SELECT DISTINCT a.active_in, t.tgenabled FROM lockstep.armed_trigger a JOIN pg_trigger t ON t.tgrelid = a.relation AND t.tgname = a.name ORDER BY 1, 2`,
+  );
+  expect(enabled.rows).toEqual([
+    { active_in: 'forward', tgenabled: 'D' },
+    { active_in: 'reverse', tgenabled: 'A' },
+  ]);
+});
+
+test('after a cutover a row that is inserted with a guarded column is refused, and one without it is not', async () => {
+  await using library = await startLibrary();
+  await library.arm();
+  await library.validate();
+  const { app } = library;
+  await app.query("INSERT INTO library.people VALUES (900, 'before', 'plus')");
+  await library.settle();
+  expect(await library.change('cutover')).toMatchObject({ outcome: 'switched' });
+  await expect(app.query("INSERT INTO library.people VALUES (901, 'new', 'plus')")).rejects.toMatchObject({
+    code: 'LS001',
+    message: expect.stringMatching(/INSERT of column plan of library\.people .* writes to library\.memberships/),
+  });
+  await app.query("INSERT INTO library.people VALUES (902, 'new', 'basic')");
+  await app.query("INSERT INTO library.people (id, name) VALUES (903, 'new')");
 });
 
 test('an unfinished backfill, and a vacuum that would hold up the locks, are against it', {

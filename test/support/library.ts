@@ -1,11 +1,11 @@
 import type { DatabaseTemplate } from './database.ts';
-import { runSqlFiles } from './photomemory.ts';
+import { runEngineSchema, runSqlFiles } from './photomemory.ts';
 
 /** The engine's schema and a small migration with a way back; empty. */
 export const libraryTemplate: DatabaseTemplate = {
   name: 'library',
   async build(pool) {
-    await runSqlFiles(pool, new URL('../../engine/schema/', import.meta.url), /^\d{3}_.*\.sql$/);
+    await runEngineSchema(pool);
     await runSqlFiles(pool, new URL('../migrations/library/', import.meta.url), /^\d{3}_.*\.sql$/);
   },
 };

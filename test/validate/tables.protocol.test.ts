@@ -3,7 +3,7 @@ import type { Migration } from '../../engine/migration/contract.ts';
 import { migration as warehouse } from '../migrations/warehouse/migration.ts';
 import { testDatabase } from '../support/database.ts';
 import { differences } from '../support/differences.ts';
-import { runSqlFiles } from '../support/photomemory.ts';
+import { runEngineSchema } from '../support/photomemory.ts';
 import { warehouseTemplate } from '../support/warehouse.ts';
 import { synchronize } from './support.ts';
 
@@ -78,7 +78,7 @@ const shared: Migration = {
 test('of a table shared with others only the rows and columns that the view speaks of are compared', async () => {
   await using database = await testDatabase();
   const { pool } = database;
-  await runSqlFiles(pool, new URL('../../engine/schema/', import.meta.url), /^\d{3}_.*\.sql$/);
+  await runEngineSchema(pool);
   await pool.query(`
     CREATE TABLE plans (user_id integer PRIMARY KEY, plan text);
     CREATE TABLE users (id integer PRIMARY KEY, plan text, name text);
