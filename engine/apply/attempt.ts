@@ -11,7 +11,7 @@ import { putIntoQuarantine, releaseFromQuarantine } from '../quarantine/quaranti
 import { remedyFor } from '../sqlstate.ts';
 import type { Batch } from './batch.ts';
 import type { ApplyLimits } from './limits.ts';
-import { mergeNarrowing, savepoint } from './narrow.ts';
+import { mergeNarrowing, type Narrowed, savepoint } from './narrow.ts';
 import { remaining } from './remaining.ts';
 import { resolveScopes } from './resolve.ts';
 import { handledKeys, rowLocks, type Slice } from './slices.ts';
@@ -58,43 +58,29 @@ export async function attempt(
 ): Promise<AttemptOutcome> {
   const { loaded, limits, failpoints } = context;
   return withConnection(context.pool, async (client): Promise<AttemptOutcome> => {
-    // Scopes that were put together because they hang together are not cut apart again, however many they are. More than
-    // the server's lock table has room for are merged under their targets' locks, which stand for all of their scopes.
-    const whole = batch.extensions > 0;
-    const tooMany = whole && (batch.scopes?.length ?? 0) > limits.scopesPerTransaction;
-    // A retry or a repair cannot count on being repeated, so nobody else may merge these targets meanwhile.
-    const shared = !tooMany && (slice.rows.size > 0 || context.resumes === true);
-    const targetLocks = inLockOrder(targetsOf(loaded, slice, batch).map((target) => targetLock(loaded.name, target)));
-    const tables = shared ? { shared: targetLocks } : { exclusive: targetLocks };
+    const { tooMany, shared, tables } = lockingOf(context, slice, batch);
     const active = await beginFenced(client, loaded.name, tables, rowLocks(loaded, slice));
     if (!active) {
       await client.query('ROLLBACK');
       return { kind: 'fenced' };
     }
 
-    let all = batch.scopes;
-    if (!all) {
-      const resolved = await orUnreadable(client, () => resolveScopes(client, loaded, slice.rows));
-      if ('kind' in resolved) return resolved;
-      all = resolved.scopes;
-    }
+    const found = batch.scopes ?? (await orUnreadable(client, () => resolveScopes(client, loaded, slice.rows)));
+    if ('kind' in found) return found;
+    const all = found;
     await failpoints('apply.scopes-resolved');
-    const size = whole ? all.length : limits.scopesPerTransaction;
+    const size = isWhole(batch) ? all.length : limits.scopesPerTransaction;
     const scopes = all.slice(0, size);
     const rest = all.slice(size);
-    await takeLocks(client, tooMany ? [] : inLockOrder(scopeLocks(loaded.name, scopes)), savepoint);
+    const locks = tooMany ? [] : inLockOrder(scopeLocks(loaded.name, scopes));
+    await takeLocks(client, locks, savepoint);
     await failpoints('apply.scopes-locked');
 
     const narrowed = await mergeNarrowing(client, loaded, scopes, batch.extensions, context.clock);
     const { batches, quarantined } = remaining(batch, narrowed, rest, shared ? handledKeys(slice) : undefined);
     const { lagsMs, anyQuarantined } = await strikeOut(client, loaded.name, batches.length === 0 ? strike : []);
-    if (anyQuarantined) {
-      // A scope with a withheld row stays in quarantine, if it is there, until its parent has come; one with a stray
-      // until it has been merged together with the stray's other scope.
-      const { withheld, strays } = narrowed.result;
-      const still = [...quarantined.map(([ref]) => ref), ...withheld, ...strays];
-      await releaseFromQuarantine(client, loaded.name, narrowed.merged, still);
-    }
+    if (anyQuarantined)
+      await releaseFromQuarantine(client, loaded.name, narrowed.merged, stillIn(narrowed, quarantined));
     for (const [ref, reason] of quarantined) await putIntoQuarantine(client, loaded.name, ref, reason);
     await failpoints('apply.before-commit');
     await client.query('COMMIT');
@@ -110,13 +96,36 @@ export async function attempt(
   });
 }
 
+/** How a batch locks its targets: shared with other merges, or exclusively. */
+function lockingOf({ loaded, limits, resumes }: AttemptContext, slice: Slice, batch: Batch) {
+  // More than the server's lock table has room for are merged under their targets' locks, which stand for all scopes.
+  const tooMany = isWhole(batch) && (batch.scopes?.length ?? 0) > limits.scopesPerTransaction;
+  // A retry or a repair cannot count on being repeated, so nobody else may merge these targets meanwhile.
+  const shared = !tooMany && (slice.rows.size > 0 || resumes === true);
+  const locks = inLockOrder(targetsOf(loaded, slice, batch).map((target) => targetLock(loaded.name, target)));
+  return { tooMany, shared, tables: shared ? { shared: locks } : { exclusive: locks } };
+}
+
+/** Scopes that were put together because they hang together are not cut apart again, however many they are. */
+function isWhole({ extensions }: Batch): boolean {
+  return extensions > 0;
+}
+
+/**
+ * A scope with a withheld row stays in quarantine, if it is there, until its parent has come; one with a stray until it
+ * has been merged together with the stray's other scope.
+ */
+function stillIn({ result }: Narrowed, quarantined: readonly (readonly [ScopeRef, unknown])[]): ScopeRef[] {
+  return [...quarantined.map(([ref]) => ref), ...result.withheld, ...result.strays];
+}
+
 /** No savepoint: when a key is not of its type, nothing of the transaction is of use. */
 async function orUnreadable(
   client: pg.ClientBase,
   resolve: () => Promise<ScopeRef[]>,
-): Promise<{ readonly scopes: ScopeRef[] } | { readonly kind: 'unreadable'; readonly error: Error }> {
+): Promise<ScopeRef[] | { readonly kind: 'unreadable'; readonly error: Error }> {
   try {
-    return { scopes: await resolve() };
+    return await resolve();
   } catch (error) {
     if (remedyFor(error, connectionLost(client)) !== 'data') throw error;
     await client.query('ROLLBACK');

@@ -18,6 +18,10 @@ export const unresolved: Batch = { scopes: undefined, extensions: 0 };
  */
 const maxExtensions = 3;
 
+export function mayExtend(extensions: number): boolean {
+  return extensions < maxExtensions;
+}
+
 const foreignKeyViolation = '23503';
 const conflictStates = new Set(['23505', '23P01']);
 
@@ -77,17 +81,17 @@ export interface FollowUp {
 
 /** What a merge leaves to be done: scopes that must be merged together, and parents that must be merged first. */
 export function followUps({ extensions }: Batch, result: Pick<MergeResult, 'strays' | 'withheld'>): FollowUp {
-  const mayExtend = extensions < maxExtensions;
+  const extensible = mayExtend(extensions);
   const scopes: ScopeRef[] = [...result.strays];
   const waiting: Withheld[] = [];
   for (const withheld of result.withheld) {
-    if (mayExtend && withheld.parentScope)
+    if (extensible && withheld.parentScope)
       scopes.push(withheld.parentScope, { target: withheld.target, scope: withheld.scope });
     else waiting.push(withheld);
   }
   return {
-    batches: mayExtend && scopes.length > 0 ? [together(scopes, extensions + 1)] : [],
+    batches: extensible && scopes.length > 0 ? [together(scopes, extensions + 1)] : [],
     waiting,
-    stranded: mayExtend ? [] : result.strays,
+    stranded: extensible ? [] : result.strays,
   };
 }

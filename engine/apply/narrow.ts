@@ -2,12 +2,13 @@ import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import { conflictingScopes, referringScopes } from '../merge/conflicts.ts';
 import { emptyResult, type MergeResult, mergeScopes } from '../merge/merge.ts';
+import type { Moved } from '../merge/moved.ts';
 import { type ScopeRef, scopeIdentity } from '../merge/scopes.ts';
 import { connectionLost } from '../merge/transaction.ts';
 import type { LoadedDirection } from '../migration/load.ts';
 import { type Reason, reasonOf } from '../quarantine/quarantine.ts';
 import { remedyFor, sqlState } from '../sqlstate.ts';
-import { type AfterRefusal, afterRefusal, type Batch, together } from './batch.ts';
+import { type AfterRefusal, afterRefusal, type Batch, mayExtend, together } from './batch.ts';
 
 export interface Narrowed {
   /** What was written of the scopes that could be merged. */
@@ -22,6 +23,16 @@ export interface Narrowed {
 
 /** A transaction that is looking for the rows at fault commits what it has after this, and another goes on. */
 const longestSearchMs = 300;
+
+/** Scopes were merged that hold rows of others, and must be merged together with those instead. */
+class Unfinished extends Error {
+  readonly moved: readonly Moved[];
+
+  constructor(moved: readonly Moved[]) {
+    super('rows have moved to scopes that were not merged');
+    this.moved = moved;
+  }
+}
 
 /** Opens the savepoint in which `orRefused` works. */
 export const savepoint = 'SAVEPOINT lockstep_merge; SET CONSTRAINTS ALL DEFERRED';
@@ -44,7 +55,7 @@ export async function orRefused<T>(
     await client.query('SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT lockstep_merge');
     return { value };
   } catch (error) {
-    if (remedyFor(error, connectionLost(client)) !== 'data') throw error;
+    if (!(error instanceof Unfinished) && remedyFor(error, connectionLost(client)) !== 'data') throw error;
     await client.query('ROLLBACK TO SAVEPOINT lockstep_merge; RELEASE SAVEPOINT lockstep_merge');
     return { refused: error as Error };
   }
@@ -74,11 +85,17 @@ export async function mergeNarrowing(
       return { result, merged, quarantined, extended, left: [piece, ...pieces].flat() };
     }
     const now = piece;
-    const outcome = await orRefused(client, () => mergeScopes(client, loaded, now), opened);
+    const outcome = await orRefused(client, () => mergeWhole(client, loaded, now, extensions), opened);
     opened = false;
     if ('value' in outcome) {
       add(result, outcome.value);
       merged.push(...piece);
+      continue;
+    }
+    if (outcome.refused instanceof Unfinished) {
+      const { rest, apart } = partMoved(piece, outcome.refused.moved);
+      pieces.unshift(...rest);
+      extended.push(together(apart, extensions + 1));
       continue;
     }
     const alone = piece[0];
@@ -98,6 +115,33 @@ export async function mergeNarrowing(
   return { result, merged, quarantined, extended, left: [] };
 }
 
+/**
+ * Merges scopes, and leaves it when rows have moved out of them, as long as they may be merged together with those that
+ * these have moved to: until then such a row is in the way of what has taken its place.
+ *
+ * @throws Unfinished
+ */
+async function mergeWhole(
+  client: pg.ClientBase,
+  loaded: LoadedDirection,
+  scopes: readonly ScopeRef[],
+  extensions: number,
+): Promise<MergeResult> {
+  const result = await mergeScopes(client, loaded, scopes);
+  if (result.moved.length > 0 && mayExtend(extensions)) throw new Unfinished(result.moved);
+  return result;
+}
+
+/** Scopes out of which no row has moved, in one piece if there are any; and the others, with where their rows have moved to. */
+function partMoved(
+  piece: readonly ScopeRef[],
+  moved: readonly Moved[],
+): { readonly rest: ScopeRef[][]; readonly apart: ScopeRef[] } {
+  const left = new Set(moved.map(({ from }) => scopeIdentity(from)));
+  const rest = piece.filter((ref) => !left.has(scopeIdentity(ref)));
+  return { rest: rest.length > 0 ? [rest] : [], apart: moved.flatMap(({ from, to }) => [from, to]) };
+}
+
 async function scopesInTheWay(
   client: pg.ClientBase,
   loaded: LoadedDirection,
@@ -113,7 +157,7 @@ function add(sum: MergeResult, more: MergeResult): void {
   sum.updated += more.updated;
   sum.deleted += more.deleted;
   sum.arrivals.push(...more.arrivals);
-  sum.strays.push(...more.strays);
+  sum.strays.push(...more.strays, ...more.moved.flatMap(({ from, to }) => [from, to]));
   sum.withheld.push(...more.withheld);
   sum.lodgers.push(...more.lodgers);
 }

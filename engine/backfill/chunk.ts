@@ -121,27 +121,29 @@ function addResult(sum: MergeResult, more: MergeResult, together: readonly Scope
   sum.lodgers = [...sum.lodgers.filter((ref) => !merged.has(scopeIdentity(ref))), ...more.lodgers];
 }
 
+/** Scopes outside a chunk that were merged with it, and those that still hang together with others that were not. */
+interface Outside {
+  readonly together: readonly ScopeRef[];
+  readonly stranded: readonly ScopeRef[];
+}
+
 /** A row under another scope appears in the first; a further one is needed when that scope holds a row of a third, and so on. */
 const mostStrayMerges = 4;
 
+const straysOf = ({ strays, moved }: MergeResult) => [...strays, ...moved.flatMap(({ from, to }) => [from, to])];
+
 /**
- * Merges what the target holds under scopes outside the chunk: the lock covers all scopes, so those that hang together
- * are merged together now.
- *
- * @returns those that were merged, and those that still hang together with others that were not.
+ * Merges scopes in which the target holds rows of the chunk, or the view rows that the target holds in the chunk: the lock
+ * covers all scopes, so those that hang together are merged together now.
  */
-async function mergeStrays(
-  client: pg.ClientBase,
-  loaded: LoadedDirection,
-  result: MergeResult,
-): Promise<{ together: ScopeRef[]; stranded: readonly ScopeRef[] }> {
+async function mergeStrays(client: pg.ClientBase, loaded: LoadedDirection, result: MergeResult): Promise<Outside> {
   let together: ScopeRef[] = [];
-  let strays: readonly ScopeRef[] = result.strays;
+  let strays = straysOf(result);
   for (let merges = 0; strays.length > 0 && merges < mostStrayMerges; merges += 1) {
     together = distinctScopes([...together, ...strays]);
     const more = await mergeScopes(client, loaded, together);
     addResult(result, more, together);
-    strays = more.strays;
+    strays = straysOf(more);
   }
   return { together, stranded: distinctScopes(strays) };
 }
@@ -201,15 +203,18 @@ export async function mergeNextChunk(
       chunk = await nextChunk(client, target, position.cursor, pace.scopes(target.name));
       const extent = extentOfRange(target, chunk.after, chunk.upTo);
       const mayLeaveDoomed = (error: unknown) => pass === 'merge' && sqlState(error) === '23503';
+      let outside: Outside = { together: [], stranded: [] };
+      const mergeOutside = async (merged: MergeResult) => {
+        outside = await mergeStrays(client, loaded, merged);
+      };
       const tries = pass === 'merge' && target.writes === 'rows' && pace.mayFill(target.name);
       const filled = tries ? await fill(client, target, extent) : 'occupied';
       const { leftDoomed, ...result } =
         typeof filled === 'object'
           ? { ...filled, leftDoomed: false }
-          : await mergeExtent(client, loaded, target, extent, mayLeaveDoomed);
-      const { together, stranded } = await mergeStrays(client, loaded, result);
+          : await mergeExtent(client, loaded, target, extent, mayLeaveDoomed, mergeOutside);
       await client.query('SET CONSTRAINTS ALL IMMEDIATE');
-      const left = leftOver(result, result.withheld, stranded);
+      const left = leftOver(result, result.withheld, outside.stranded);
       const still = left.map(([ref]) => ref);
       await releaseRange(
         client,
@@ -218,7 +223,7 @@ export async function mergeNextChunk(
         extent,
         still.filter((ref) => ref.target === target).map((ref) => ref.scope),
       );
-      await releaseFromQuarantine(client, loaded.name, together, still);
+      await releaseFromQuarantine(client, loaded.name, outside.together, still);
       for (const [ref, reason] of left) await putIntoQuarantine(client, loaded.name, ref, reason);
       await advance(client, runId, chunk, result, pass, leftDoomed);
       await failpoints('backfill.before-commit');

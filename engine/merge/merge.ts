@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { LoadedDirection, LoadedTarget, ParentKey } from '../migration/load.ts';
-import { withoutMoved } from './moved.ts';
+import { type Moved, withoutMoved } from './moved.ts';
 import { type Extent, extentOfScopes } from './predicate.ts';
 import { byTarget, type ScopeRef, targetNamed } from './scopes.ts';
 import { anyDifferenceSql, deleteQuery, type MergeRow, mergeSql } from './statements.ts';
@@ -30,6 +30,8 @@ export interface MergeResult extends MergeCounts {
   arrivals: Arrival[];
   /** Scopes that hold the same rows in view and target, but were not merged together; empty in the common case. */
   strays: ScopeRef[];
+  /** Rows that were left where they are, since the view has them in a scope that was not merged. */
+  moved: Moved[];
   withheld: Withheld[];
   /** Scopes in which a row had to stay that belongs to another scope. */
   lodgers: ScopeRef[];
@@ -86,8 +88,8 @@ async function upsert(
         : undefined;
     result.withheld.push({ target, scope, parent: parentKey, values, parentScope });
   }
-  const { doomed, strays } = await withoutMoved(client, loaded, target, row.doomed ?? []);
-  result.strays.push(...strays);
+  const { doomed, moved } = await withoutMoved(client, loaded, target, row.doomed ?? []);
+  result.moved.push(...moved);
   return doomed;
 }
 
@@ -102,7 +104,7 @@ async function deleteDoomed(client: pg.ClientBase, doomed: readonly Doomed[]): P
 }
 
 export function emptyResult(): MergeResult {
-  return { inserted: 0, updated: 0, deleted: 0, arrivals: [], strays: [], withheld: [], lodgers: [] };
+  return { inserted: 0, updated: 0, deleted: 0, arrivals: [], strays: [], moved: [], withheld: [], lodgers: [] };
 }
 
 /**
@@ -128,6 +130,7 @@ export async function mergeScopes(
 /**
  * The same for a whole range of one target.
  *
+ * @param afterUpsert what is to be done before rows are deleted and constraints checked.
  * @param mayLeaveDoomed when a child row still refers to a doomed row, leave it (and say so) instead of failing.
  */
 export async function mergeExtent(
@@ -136,9 +139,11 @@ export async function mergeExtent(
   target: LoadedTarget,
   extent: Extent,
   mayLeaveDoomed: (error: unknown) => boolean,
+  afterUpsert: (result: MergeResult) => Promise<void>,
 ): Promise<MergeResult & { leftDoomed: boolean }> {
   const result = emptyResult();
   const keys = await upsert(client, loaded, target, extent, result);
+  await afterUpsert(result);
   if (keys.length === 0) return { ...result, leftDoomed: false };
   await client.query('SAVEPOINT lockstep_delete');
   try {

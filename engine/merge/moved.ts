@@ -5,7 +5,12 @@ import { equalColumns } from './predicate.ts';
 import type { ScopeRef } from './scopes.ts';
 import { prepared } from './transaction.ts';
 
-/** A row that the target holds in one scope and the view in another. */
+/** A row is held by the target in one scope and by the view in another. */
+export interface Moved {
+  readonly from: ScopeRef;
+  readonly to: ScopeRef;
+}
+
 interface MovedRow {
   key: string[];
   /** Where the view has it. */
@@ -63,18 +68,18 @@ export async function withoutMoved(
   loaded: LoadedDirection,
   target: LoadedTarget,
   keys: readonly string[][],
-): Promise<{ readonly doomed: string[][]; readonly strays: ScopeRef[] }> {
-  const moved = new Set<string>();
-  const strays: ScopeRef[] = [];
+): Promise<{ readonly doomed: string[][]; readonly moved: Moved[] }> {
+  const keysMoved = new Set<string>();
+  const moved: Moved[] = [];
   if (!target.scopeIsKey && keys.length > 0) {
     const values = target.key.map((_, column) => keys.map((key) => key[column] ?? null));
     for (const statement of statements(loaded, target)) {
       const { rows } = await client.query<MovedRow>({ ...statement, values });
       for (const { key, scope, held } of rows) {
-        moved.add(JSON.stringify(key));
-        strays.push({ target, scope }, { target, scope: held });
+        keysMoved.add(JSON.stringify(key));
+        moved.push({ from: { target, scope: held }, to: { target, scope } });
       }
     }
   }
-  return { doomed: keys.filter((key) => !moved.has(JSON.stringify(key))), strays };
+  return { doomed: keys.filter((key) => !keysMoved.has(JSON.stringify(key))), moved };
 }

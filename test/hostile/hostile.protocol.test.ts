@@ -78,6 +78,7 @@ test('hostile names and texts, and every type at its limits, there and back: que
 
   await arm({ client: await database.client(), migration, telemetry: silent });
   await eventually(async () => (await readStream(database.pool, 'reverse')).slot?.active, { timeoutMs: 20_000 });
+  expect(await validated(world, 'forward')).toEqual(['agrees', []]);
   expect(await turn(world, 'cutover')).toMatchObject({ outcome: 'switched', phase: 'reverse' });
   await expect(app.query(`DELETE FROM ${odd}`)).rejects.toMatchObject({ code: 'LS001' });
   for (const [n, text] of texts.entries()) await app.query(insertOdd(table), [`${text}.`, 5_000 + n, text]);

@@ -39,6 +39,7 @@ test('what is not whole does not count: a sample, one target, another direction;
   await app.query('ALTER TABLE library.loans ENABLE TRIGGER lockstep_guard_legacy');
   expect(await against(library)).toContainEqual(expect.stringMatching(/^not-armed: .*1 of its triggers/));
   await library.arm();
+  await library.validate();
   await app.query('ALTER PUBLICATION lockstep_reverse DROP TABLE library.people');
   expect(await against(library)).toEqual([expect.stringMatching(/^not-armed: .*lockstep_reverse is not what/)]);
   await app.query('DROP PUBLICATION lockstep_reverse');
@@ -89,7 +90,8 @@ test('`arm` beside a cutover enables the triggers of the phase that this one lea
   // What `arm` has read before its transaction is outdated when that begins.
   const late = Object.assign(Object.create(client), {
     query: async (text: string, values?: unknown[]) => {
-      if (text === 'BEGIN' && !turned) await (turned = library.change('cutover'));
+      if (text === 'BEGIN') turned ??= library.change('cutover');
+      await turned;
       return query(text, values);
     },
   });
