@@ -2,6 +2,7 @@ import pg from 'pg';
 import { expect, test } from 'vitest';
 import { resolveSql } from '../../engine/apply/resolve.ts';
 import { upperBoundSql } from '../../engine/backfill/bounds.ts';
+import { movedSql } from '../../engine/merge/moved.ts';
 import { extentOfRange, extentOfScopes } from '../../engine/merge/predicate.ts';
 import { mergeSql } from '../../engine/merge/statements.ts';
 import { beginMerge } from '../../engine/merge/transaction.ts';
@@ -97,6 +98,11 @@ test(`with ${photos} photos, no merge and no backfill chunk reads a legacy table
           `bound of a chunk of ${target.name}`,
           await planOf(client, upperBoundSql(target, false), [size, ...scope(0)]),
         );
+      }
+      for (const source of loaded.sources.filter(({ name }) => target.keyedBy?.includes(name))) {
+        const sql = movedSql(target, source) ?? '';
+        const keys = await rows<{ id: string }>(client, `SELECT id::text FROM ${source.name} ORDER BY id LIMIT 500`);
+        note(`rows moved from ${target.name} by ${source.name}`, await keptPlan(client, sql, [keys.map(({ id }) => id)]));
       }
       note(`bound of the first chunk of ${target.name}`, await planOf(client, upperBoundSql(target, true), [500]));
     }

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { resolveSql } from '../../engine/apply/resolve.ts';
 import { scopesOfRangeSql, upperBoundSql } from '../../engine/backfill/bounds.ts';
 import { conflictsSql, referringSql } from '../../engine/merge/conflicts.ts';
+import { movedSql } from '../../engine/merge/moved.ts';
 import { type Extent, extentOfRange, extentOfScopes } from '../../engine/merge/predicate.ts';
 import { anyDifferenceSql, deleteQuery, fillSql, mergeSql } from '../../engine/merge/statements.ts';
 import type { Migration } from '../../engine/migration/contract.ts';
@@ -65,6 +66,10 @@ function statementsOf(loaded: LoadedDirection): Record<string, string> {
       statements[`differences ${shape} of ${name}`] = differencesSql(target, extent);
       statements[`scopes ${shape} of ${name}`] = scopesOfRangeSql(target, extent);
     }
+    for (const source of loaded.sources) {
+      const sql = target.keyedBy?.includes(source.name) ? movedSql(target, source) : undefined;
+      if (sql !== undefined) statements[`moved from ${name} by ${source.name}`] = sql;
+    }
     for (const fromStart of [true, false]) {
       statements[`upper bound of ${name}, ${fromStart}`] = upperBoundSql(target, fromStart);
     }
@@ -88,6 +93,7 @@ test.each(migrations)('every statement that is built for $name can be prepared',
   await using database = await testDatabase({ template });
   const statements = statementsOf(await loadDirection(database.pool, 'forward', migration.forward));
   expect(Object.keys(statements).length).toBeGreaterThanOrEqual(least);
+  expect(Object.keys(statements)).toContainEqual(expect.stringMatching(/^moved from/));
   const client = await database.client();
   expect(await refused(client, statements)).toEqual([]);
   expect(await refused(client, { wrong: 'SELECT no_such_column FROM lockstep.quarantine' })).toHaveLength(1);
