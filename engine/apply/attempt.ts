@@ -112,11 +112,11 @@ function isWhole({ extensions }: Batch): boolean {
 }
 
 /**
- * A scope with a withheld row stays in quarantine, if it is there, until its parent has come; one with a stray until it
- * has been merged together with the stray's other scope.
+ * A scope with a withheld row stays in quarantine, if it is there, until its parent has come; one with a stray, or that still
+ * holds a row of another, until it has been merged together with that other scope.
  */
 function stillIn({ result }: Narrowed, quarantined: readonly (readonly [ScopeRef, unknown])[]): ScopeRef[] {
-  return [...quarantined.map(([ref]) => ref), ...result.withheld, ...result.strays];
+  return [...quarantined.map(([ref]) => ref), ...result.withheld, ...result.strays, ...result.moved];
 }
 
 /** No savepoint: when a key is not of its type, nothing of the transaction is of use. */

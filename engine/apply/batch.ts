@@ -18,12 +18,13 @@ export const unresolved: Batch = { scopes: undefined, extensions: 0 };
  */
 const maxExtensions = 3;
 
-export function mayExtend(extensions: number): boolean {
-  return extensions < maxExtensions;
-}
-
 const foreignKeyViolation = '23503';
 const conflictStates = new Set(['23505', '23P01']);
+
+/** Whether another row is in the way of this one. */
+export function isConflict(sqlState: string | undefined): boolean {
+  return conflictStates.has(sqlState ?? '');
+}
 
 export type AfterRefusal =
   /** Derive it again: a foreign key fails when a parent was deleted a moment ago. */
@@ -42,7 +43,7 @@ export function afterRefusal(sqlState: string, refusals: number, extensions: num
   if (sqlState === foreignKeyViolation && refusals === 1) return 'repeat';
   if (extensions > 0) return 'quarantine';
   if (sqlState === foreignKeyViolation) return 'extend by reference';
-  return conflictStates.has(sqlState) ? 'extend by unique value' : 'quarantine';
+  return isConflict(sqlState) ? 'extend by unique value' : 'quarantine';
 }
 
 /** Scopes that hang together, to be merged in one transaction of their own. */
@@ -81,17 +82,17 @@ export interface FollowUp {
 
 /** What a merge leaves to be done: scopes that must be merged together, and parents that must be merged first. */
 export function followUps({ extensions }: Batch, result: Pick<MergeResult, 'strays' | 'withheld'>): FollowUp {
-  const extensible = mayExtend(extensions);
+  const mayExtend = extensions < maxExtensions;
   const scopes: ScopeRef[] = [...result.strays];
   const waiting: Withheld[] = [];
   for (const withheld of result.withheld) {
-    if (extensible && withheld.parentScope)
+    if (mayExtend && withheld.parentScope)
       scopes.push(withheld.parentScope, { target: withheld.target, scope: withheld.scope });
     else waiting.push(withheld);
   }
   return {
-    batches: extensible && scopes.length > 0 ? [together(scopes, extensions + 1)] : [],
+    batches: mayExtend && scopes.length > 0 ? [together(scopes, extensions + 1)] : [],
     waiting,
-    stranded: extensible ? [] : result.strays,
+    stranded: mayExtend ? [] : result.strays,
   };
 }

@@ -1,14 +1,13 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
 import { conflictingScopes, referringScopes } from '../merge/conflicts.ts';
-import { emptyResult, type MergeResult, mergeScopes } from '../merge/merge.ts';
-import type { Moved } from '../merge/moved.ts';
+import { emptyResult, type MergeResult, mergeScopes, type OfMoved } from '../merge/merge.ts';
 import { type ScopeRef, scopeIdentity } from '../merge/scopes.ts';
 import { connectionLost } from '../merge/transaction.ts';
 import type { LoadedDirection } from '../migration/load.ts';
 import { type Reason, reasonOf } from '../quarantine/quarantine.ts';
 import { remedyFor, sqlState } from '../sqlstate.ts';
-import { type AfterRefusal, afterRefusal, type Batch, mayExtend, together } from './batch.ts';
+import { type AfterRefusal, afterRefusal, type Batch, isConflict, together } from './batch.ts';
 
 export interface Narrowed {
   /** What was written of the scopes that could be merged. */
@@ -23,16 +22,6 @@ export interface Narrowed {
 
 /** A transaction that is looking for the rows at fault commits what it has after this, and another goes on. */
 const longestSearchMs = 300;
-
-/** Scopes were merged that hold rows of others, and must be merged together with those instead. */
-class Unfinished extends Error {
-  readonly moved: readonly Moved[];
-
-  constructor(moved: readonly Moved[]) {
-    super('rows have moved to scopes that were not merged');
-    this.moved = moved;
-  }
-}
 
 /** Opens the savepoint in which `orRefused` works. */
 export const savepoint = 'SAVEPOINT lockstep_merge; SET CONSTRAINTS ALL DEFERRED';
@@ -55,7 +44,7 @@ export async function orRefused<T>(
     await client.query('SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT lockstep_merge');
     return { value };
   } catch (error) {
-    if (!(error instanceof Unfinished) && remedyFor(error, connectionLost(client)) !== 'data') throw error;
+    if (remedyFor(error, connectionLost(client)) !== 'data') throw error;
     await client.query('ROLLBACK TO SAVEPOINT lockstep_merge; RELEASE SAVEPOINT lockstep_merge');
     return { refused: error as Error };
   }
@@ -80,22 +69,21 @@ export async function mergeNarrowing(
   const startedMs = clock.nowMs();
   const pieces: (readonly ScopeRef[])[] = [scopes];
   let opened = true;
+  let ofMoved: OfMoved = 'left';
   for (let piece = pieces.shift(); piece; piece = pieces.shift()) {
     if (merged.length + quarantined.length > 0 && clock.nowMs() - startedMs > longestSearchMs) {
       return { result, merged, quarantined, extended, left: [piece, ...pieces].flat() };
     }
-    const now = piece;
-    const outcome = await orRefused(client, () => mergeWhole(client, loaded, now, extensions), opened);
+    const { outcome, inTheirWay } = await mergePiece(client, loaded, piece, ofMoved, opened);
     opened = false;
+    if (inTheirWay) {
+      ofMoved = 'deleted';
+      pieces.unshift(piece);
+      continue;
+    }
     if ('value' in outcome) {
       add(result, outcome.value);
       merged.push(...piece);
-      continue;
-    }
-    if (outcome.refused instanceof Unfinished) {
-      const { rest, apart } = partMoved(piece, outcome.refused.moved);
-      pieces.unshift(...rest);
-      extended.push(together(apart, extensions + 1));
       continue;
     }
     const alone = piece[0];
@@ -115,31 +103,22 @@ export async function mergeNarrowing(
   return { result, merged, quarantined, extended, left: [] };
 }
 
-/**
- * Merges scopes, and leaves it when rows have moved out of them, as long as they may be merged together with those that
- * these have moved to: until then such a row is in the way of what has taken its place.
- *
- * @throws Unfinished
- */
-async function mergeWhole(
+/** `inTheirWay`: rows that have moved were left, and hold what has taken their place; without them it may be merged. */
+async function mergePiece(
   client: pg.ClientBase,
   loaded: LoadedDirection,
   scopes: readonly ScopeRef[],
-  extensions: number,
-): Promise<MergeResult> {
-  const result = await mergeScopes(client, loaded, scopes);
-  if (result.moved.length > 0 && mayExtend(extensions)) throw new Unfinished(result.moved);
-  return result;
-}
-
-/** Scopes out of which no row has moved, in one piece if there are any; and the others, with where their rows have moved to. */
-function partMoved(
-  piece: readonly ScopeRef[],
-  moved: readonly Moved[],
-): { readonly rest: ScopeRef[][]; readonly apart: ScopeRef[] } {
-  const left = new Set(moved.map(({ from }) => scopeIdentity(from)));
-  const rest = piece.filter((ref) => !left.has(scopeIdentity(ref)));
-  return { rest: rest.length > 0 ? [rest] : [], apart: moved.flatMap(({ from, to }) => [from, to]) };
+  ofMoved: OfMoved,
+  opened: boolean,
+) {
+  let anyMoved = false;
+  const work = async () => {
+    const merged = await mergeScopes(client, loaded, scopes, ofMoved);
+    anyMoved = merged.moved.length > 0;
+    return merged;
+  };
+  const outcome = await orRefused(client, work, opened);
+  return { outcome, inTheirWay: anyMoved && 'refused' in outcome && isConflict(sqlState(outcome.refused)) };
 }
 
 async function scopesInTheWay(
@@ -157,7 +136,8 @@ function add(sum: MergeResult, more: MergeResult): void {
   sum.updated += more.updated;
   sum.deleted += more.deleted;
   sum.arrivals.push(...more.arrivals);
-  sum.strays.push(...more.strays, ...more.moved.flatMap(({ from, to }) => [from, to]));
+  sum.strays.push(...more.strays);
+  sum.moved.push(...more.moved);
   sum.withheld.push(...more.withheld);
   sum.lodgers.push(...more.lodgers);
 }

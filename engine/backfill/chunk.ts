@@ -116,6 +116,7 @@ function addResult(sum: MergeResult, more: MergeResult, together: readonly Scope
   sum.updated += more.updated;
   sum.deleted += more.deleted;
   sum.withheld.push(...more.withheld);
+  sum.moved.push(...more.moved);
   // What lodged in the chunk for want of a scope outside it has been merged together with that scope by now.
   const merged = new Set(together.map(scopeIdentity));
   sum.lodgers = [...sum.lodgers.filter((ref) => !merged.has(scopeIdentity(ref))), ...more.lodgers];
@@ -130,20 +131,18 @@ interface Outside {
 /** A row under another scope appears in the first; a further one is needed when that scope holds a row of a third, and so on. */
 const mostStrayMerges = 4;
 
-const straysOf = ({ strays, moved }: MergeResult) => [...strays, ...moved.flatMap(({ from, to }) => [from, to])];
-
 /**
- * Merges scopes in which the target holds rows of the chunk, or the view rows that the target holds in the chunk: the lock
- * covers all scopes, so those that hang together are merged together now.
+ * Merges scopes outside a chunk in which the target holds rows of the chunk: the lock covers all scopes, so those that hang
+ * together are merged together now.
  */
 async function mergeStrays(client: pg.ClientBase, loaded: LoadedDirection, result: MergeResult): Promise<Outside> {
   let together: ScopeRef[] = [];
-  let strays = straysOf(result);
+  let strays: readonly ScopeRef[] = result.strays;
   for (let merges = 0; strays.length > 0 && merges < mostStrayMerges; merges += 1) {
     together = distinctScopes([...together, ...strays]);
     const more = await mergeScopes(client, loaded, together);
     addResult(result, more, together);
-    strays = straysOf(more);
+    strays = more.strays;
   }
   return { together, stranded: distinctScopes(strays) };
 }
@@ -161,7 +160,10 @@ async function fill(
   const query = { text: fillSql(target, extent), values: [...extent.parameters] };
   const outcome = await orRefused(client, async () => (await client.query(query)).rowCount ?? 0);
   if ('refused' in outcome) return 'refused';
-  return outcome.value === 0 ? 'occupied' : { ...emptyResult(), inserted: outcome.value };
+  if (outcome.value > 0) return { ...emptyResult(), inserted: outcome.value };
+  // They are checked at once by now; a merge may need its second half before they hold.
+  await client.query('SET CONSTRAINTS ALL DEFERRED');
+  return 'occupied';
 }
 
 /** How a chunk is to be merged, by target. */
@@ -203,19 +205,16 @@ export async function mergeNextChunk(
       chunk = await nextChunk(client, target, position.cursor, pace.scopes(target.name));
       const extent = extentOfRange(target, chunk.after, chunk.upTo);
       const mayLeaveDoomed = (error: unknown) => pass === 'merge' && sqlState(error) === '23503';
-      let outside: Outside = { together: [], stranded: [] };
-      const mergeOutside = async (merged: MergeResult) => {
-        outside = await mergeStrays(client, loaded, merged);
-      };
       const tries = pass === 'merge' && target.writes === 'rows' && pace.mayFill(target.name);
       const filled = tries ? await fill(client, target, extent) : 'occupied';
       const { leftDoomed, ...result } =
         typeof filled === 'object'
           ? { ...filled, leftDoomed: false }
-          : await mergeExtent(client, loaded, target, extent, mayLeaveDoomed, mergeOutside);
+          : await mergeExtent(client, loaded, target, extent, mayLeaveDoomed);
+      const outside = await mergeStrays(client, loaded, result);
       await client.query('SET CONSTRAINTS ALL IMMEDIATE');
       const left = leftOver(result, result.withheld, outside.stranded);
-      const still = left.map(([ref]) => ref);
+      const still = [...left.map(([ref]) => ref), ...result.moved];
       await releaseRange(
         client,
         loaded.name,

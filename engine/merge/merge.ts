@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { LoadedDirection, LoadedTarget, ParentKey } from '../migration/load.ts';
-import { type Moved, withoutMoved } from './moved.ts';
+import { withoutMoved } from './moved.ts';
 import { type Extent, extentOfScopes } from './predicate.ts';
 import { byTarget, type ScopeRef, targetNamed } from './scopes.ts';
 import { anyDifferenceSql, deleteQuery, type MergeRow, mergeSql } from './statements.ts';
@@ -30,12 +30,18 @@ export interface MergeResult extends MergeCounts {
   arrivals: Arrival[];
   /** Scopes that hold the same rows in view and target, but were not merged together; empty in the common case. */
   strays: ScopeRef[];
-  /** Rows that were left where they are, since the view has them in a scope that was not merged. */
-  moved: Moved[];
+  /** Scopes in which rows were left that the view has elsewhere: their own event is on its way, and merges both scopes. */
+  moved: ScopeRef[];
   withheld: Withheld[];
   /** Scopes in which a row had to stay that belongs to another scope. */
   lodgers: ScopeRef[];
 }
+
+/**
+ * What becomes of a row that the view lacks in the scopes merged and has in another one. Left, it is moved in place by its
+ * own event. Deleted, it is inserted again by that, without the columns that the view does not have.
+ */
+export type OfMoved = 'left' | 'deleted';
 
 interface Doomed {
   target: LoadedTarget;
@@ -63,6 +69,7 @@ async function upsert(
   target: LoadedTarget,
   extent: Extent,
   result: MergeResult,
+  ofMoved: OfMoved,
 ): Promise<string[][]> {
   if (target.writes === 'columns') {
     const query = statement(anyDifferenceSql, target, extent);
@@ -88,7 +95,20 @@ async function upsert(
         : undefined;
     result.withheld.push({ target, scope, parent: parentKey, values, parentScope });
   }
-  const { doomed, moved } = await withoutMoved(client, loaded, target, row.doomed ?? []);
+  return await doomedOf(client, loaded, target, row.doomed ?? [], result, ofMoved);
+}
+
+/** Keys of the rows that are to be deleted, of those that the view lacks here. */
+async function doomedOf(
+  client: pg.ClientBase,
+  loaded: LoadedDirection,
+  target: LoadedTarget,
+  unexpected: string[][],
+  result: MergeResult,
+  ofMoved: OfMoved,
+): Promise<string[][]> {
+  if (ofMoved === 'deleted' || target.scopeIsKey || unexpected.length === 0) return unexpected;
+  const { doomed, moved } = await withoutMoved(client, loaded, target, unexpected);
   result.moved.push(...moved);
   return doomed;
 }
@@ -115,12 +135,13 @@ export async function mergeScopes(
   client: pg.ClientBase,
   loaded: LoadedDirection,
   refs: readonly ScopeRef[],
+  ofMoved: OfMoved = 'left',
 ): Promise<MergeResult> {
   const result = emptyResult();
   const doomed: Doomed[] = [];
   for (const { target, scopes } of byTarget(refs)) {
     const extent = extentOfScopes(target, scopes);
-    const keys = await upsert(client, loaded, target, extent, result);
+    const keys = await upsert(client, loaded, target, extent, result, ofMoved);
     if (keys.length > 0) doomed.push({ target, extent, keys });
   }
   result.deleted = await deleteDoomed(client, doomed);
@@ -130,7 +151,6 @@ export async function mergeScopes(
 /**
  * The same for a whole range of one target.
  *
- * @param afterUpsert what is to be done before rows are deleted and constraints checked.
  * @param mayLeaveDoomed when a child row still refers to a doomed row, leave it (and say so) instead of failing.
  */
 export async function mergeExtent(
@@ -139,11 +159,9 @@ export async function mergeExtent(
   target: LoadedTarget,
   extent: Extent,
   mayLeaveDoomed: (error: unknown) => boolean,
-  afterUpsert: (result: MergeResult) => Promise<void>,
 ): Promise<MergeResult & { leftDoomed: boolean }> {
   const result = emptyResult();
-  const keys = await upsert(client, loaded, target, extent, result);
-  await afterUpsert(result);
+  const keys = await upsert(client, loaded, target, extent, result, 'left');
   if (keys.length === 0) return { ...result, leftDoomed: false };
   await client.query('SAVEPOINT lockstep_delete');
   try {

@@ -5,16 +5,9 @@ import { equalColumns } from './predicate.ts';
 import type { ScopeRef } from './scopes.ts';
 import { prepared } from './transaction.ts';
 
-/** A row is held by the target in one scope and by the view in another. */
-export interface Moved {
-  readonly from: ScopeRef;
-  readonly to: ScopeRef;
-}
-
+/** A row that the target holds in one scope and the view in another. */
 interface MovedRow {
   key: string[];
-  /** Where the view has it. */
-  scope: string[];
   /** Where the target has it. */
   held: string[];
 }
@@ -36,7 +29,7 @@ export function movedSql(target: LoadedTarget, source: LoadedSource): string | u
   const routing = source.types.slice(source.key.length).map((type) => `, NULL::${type}`);
   const columns = columnList('v', [...new Set([...target.key, ...target.scope])]);
   return `WITH changed (${changed}) AS (SELECT d.*${routing.join('')} FROM unnest(${keys}) d)
-SELECT DISTINCT ${textArray('v', target.key)} AS key, ${textArray('v', target.scope)} AS scope, ${textArray('t', target.scope)} AS held
+SELECT DISTINCT ${textArray('v', target.key)} AS key, ${textArray('t', target.scope)} AS held
 FROM (SELECT DISTINCT * FROM (${query}) AS found (${target.scope.map(quote).join(', ')})) s
 CROSS JOIN LATERAL (SELECT ${columns} FROM ${quoteRelation(target.view)} v WHERE ${equalColumns('v', 's', target.scope)} OFFSET 0) v
 JOIN changed c ON ${equalColumns('v', 'c', target.key, source.key)}
@@ -57,9 +50,9 @@ function statements(loaded: LoadedDirection, target: LoadedTarget): ReturnType<t
 }
 
 /**
- * Parts rows that are to be deleted from those that have only moved to another scope, whose event is on its way or is
- * being applied: these must be moved in place, by a merge of both scopes together. Deleted, and inserted again by their
- * event, they would lose the columns that the view does not have.
+ * Parts rows that are to be deleted from those that have only moved to another scope. The event of these is on its way; it
+ * finds both scopes, that of the view and that of the target, and moves the row in place. Deleted, and inserted again by
+ * it, the row would lose the columns that the view does not have.
  *
  * @param keys of rows that the view lacks in the scopes merged.
  */
@@ -68,17 +61,15 @@ export async function withoutMoved(
   loaded: LoadedDirection,
   target: LoadedTarget,
   keys: readonly string[][],
-): Promise<{ readonly doomed: string[][]; readonly moved: Moved[] }> {
+): Promise<{ readonly doomed: string[][]; readonly moved: ScopeRef[] }> {
   const keysMoved = new Set<string>();
-  const moved: Moved[] = [];
-  if (!target.scopeIsKey && keys.length > 0) {
-    const values = target.key.map((_, column) => keys.map((key) => key[column] ?? null));
-    for (const statement of statements(loaded, target)) {
-      const { rows } = await client.query<MovedRow>({ ...statement, values });
-      for (const { key, scope, held } of rows) {
-        keysMoved.add(JSON.stringify(key));
-        moved.push({ from: { target, scope: held }, to: { target, scope } });
-      }
+  const moved: ScopeRef[] = [];
+  const values = target.key.map((_, column) => keys.map((key) => key[column] ?? null));
+  for (const statement of statements(loaded, target)) {
+    const { rows } = await client.query<MovedRow>({ ...statement, values });
+    for (const { key, held } of rows) {
+      keysMoved.add(JSON.stringify(key));
+      moved.push({ target, scope: held });
     }
   }
   return { doomed: keys.filter((key) => !keysMoved.has(JSON.stringify(key))), moved };

@@ -49,7 +49,7 @@ export interface Target {
   /**
    * Sources whose key is this target's key, column by column. A row that such a source's own event inserts is known to
    * be found by its later events; a merge that inserts others is repeated once it is committed. And a row that has left
-   * its scope is known by it to have moved, and is moved in place. Leave it out when it is not true: then merges are
+   * its scope is known by it to have moved, and is left to its own event, which moves it in place. Leave it out when it is not true: then merges are
    * repeated more often than needed, and a row that moves between scopes may be deleted and inserted again, without the
    * columns that the view does not have. Without meaning where the scope is the key.
    */

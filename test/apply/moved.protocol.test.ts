@@ -8,6 +8,7 @@ import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { deliver } from '../support/deliver.ts';
 import { differences } from '../support/differences.ts';
 import { libraryTemplate } from '../support/library.ts';
+import { loadPhotomemory, photomemory } from '../support/photomemory.ts';
 
 /** So many people, each with a loan, in step. */
 async function inStep(database: TestDatabase, people: number) {
@@ -32,17 +33,46 @@ test('a row that has moved is moved in place, though a neighbour’s message com
   await deliver(pool, applier, { loans: [['2', '1']] });
   // The view does not have `stars`; a row that is deleted and inserted again would have none.
   const stars = 'SELECT id::int, person_id::int AS person, stars FROM library.borrowings ORDER BY id';
+  expect((await pool.query(stars)).rows[0]).toEqual({ id: 1, person: 1, stars: 5 });
+  await deliver(pool, applier, { loans: [['1', '3']] });
   expect((await pool.query(stars)).rows).toEqual([
     { id: 1, person: 3, stars: 5 },
     { id: 2, person: 1, stars: 5 },
     { id: 3, person: 3, stars: 5 },
   ]);
-  await deliver(pool, applier, { loans: [['1', '3']] });
   expect(await differing()).toEqual([]);
 
   await pool.query('DELETE FROM library.loans WHERE id = 1');
   await deliver(pool, applier, { loans: [['3', '3']] });
   expect(await differing()).toEqual([]);
+  expect((await pool.query('SELECT FROM lockstep.quarantine')).rowCount).toBe(0);
+});
+
+test('a row that has moved and is in the way of what has taken its place is not left there', async () => {
+  await using database = await testDatabase({ template: photomemory });
+  const { pool } = database;
+  const loaded = await loadPhotomemory(pool);
+  const applier = createApplier({ pool, loaded, telemetry: silent });
+  const id = (n: number) => `00000000-0000-0000-0000-00000000000${n}`;
+  await pool.query(`
+    INSERT INTO users (id, email) VALUES ('${id(1)}', 'a');
+    INSERT INTO video_projects (id, user_id, title) VALUES ('${id(1)}', '${id(1)}', 'one'), ('${id(2)}', '${id(1)}', 'two');
+    INSERT INTO photos (id, project_id, file_url, upload_order) SELECT ('00000000-0000-0000-0000-00000000001' || n)::uuid, '${id(1)}', 'u', n FROM generate_series(1, 3) n`);
+  const photo = (n: number) => `00000000-0000-0000-0000-00000000001${n}`;
+  await deliver(pool, applier, { users: [[id(1)]], photos: [1, 2, 3].map((n) => [photo(n), id(1)]) });
+  expect(await differences(pool, loaded)).toEqual({});
+  // The second photo takes the first one's place before the first one's message comes.
+  await pool.query(`
+    UPDATE photos SET project_id = '${id(2)}' WHERE id = '${photo(1)}';
+    UPDATE photos SET upload_order = 1 WHERE id = '${photo(2)}'`);
+  await deliver(pool, applier, { photos: [[photo(2), id(1)]] });
+  const places = 'SELECT right(id::text, 2) AS photo, display_order::int AS place FROM project_media ORDER BY id';
+  expect((await pool.query(places)).rows).toEqual([
+    { photo: '12', place: 1 },
+    { photo: '13', place: 3 },
+  ]);
+  await deliver(pool, applier, { photos: [[photo(1), id(2)]] });
+  expect(await differences(pool, loaded)).toEqual({});
   expect((await pool.query('SELECT FROM lockstep.quarantine')).rowCount).toBe(0);
 });
 

@@ -102,7 +102,10 @@ test(`with ${photos} photos, no merge and no backfill chunk reads a legacy table
       for (const source of loaded.sources.filter(({ name }) => target.keyedBy?.includes(name))) {
         const sql = movedSql(target, source) ?? '';
         const keys = await rows<{ id: string }>(client, `SELECT id::text FROM ${source.name} ORDER BY id LIMIT 500`);
-        note(`rows moved from ${target.name} by ${source.name}`, await keptPlan(client, sql, [keys.map(({ id }) => id)]));
+        note(
+          `rows moved from ${target.name} by ${source.name}`,
+          await keptPlan(client, sql, [keys.map(({ id }) => id)]),
+        );
       }
       note(`bound of the first chunk of ${target.name}`, await planOf(client, upperBoundSql(target, true), [500]));
     }

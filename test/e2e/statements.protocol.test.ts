@@ -49,6 +49,13 @@ function extentsOf(target: LoadedTarget): Record<string, Extent> {
   };
 }
 
+function movedOf({ sources }: LoadedDirection, target: LoadedTarget): Record<string, string> {
+  const keys = sources.filter(({ name }) => target.keyedBy?.includes(name));
+  return Object.fromEntries(
+    keys.map((source) => [`moved from ${target.name} by ${source.name}`, movedSql(target, source) ?? 'none']),
+  );
+}
+
 function statementsOf(loaded: LoadedDirection): Record<string, string> {
   const statements: Record<string, string> = {};
   for (const source of loaded.sources) {
@@ -66,10 +73,7 @@ function statementsOf(loaded: LoadedDirection): Record<string, string> {
       statements[`differences ${shape} of ${name}`] = differencesSql(target, extent);
       statements[`scopes ${shape} of ${name}`] = scopesOfRangeSql(target, extent);
     }
-    for (const source of loaded.sources) {
-      const sql = target.keyedBy?.includes(source.name) ? movedSql(target, source) : undefined;
-      if (sql !== undefined) statements[`moved from ${name} by ${source.name}`] = sql;
-    }
+    Object.assign(statements, movedOf(loaded, target));
     for (const fromStart of [true, false]) {
       statements[`upper bound of ${name}, ${fromStart}`] = upperBoundSql(target, fromStart);
     }
