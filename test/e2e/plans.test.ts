@@ -6,6 +6,7 @@ import { movedSql } from '../../engine/merge/moved.ts';
 import { extentOfRange, extentOfScopes } from '../../engine/merge/predicate.ts';
 import { mergeSql } from '../../engine/merge/statements.ts';
 import { beginMerge } from '../../engine/merge/transaction.ts';
+import type { LoadedDirection, LoadedTarget } from '../../engine/migration/load.ts';
 import { migration } from '../../sql/migration.ts';
 import { seedLegacy } from '../../sql/seed.ts';
 import { rows, value } from '../sql/world.ts';
@@ -51,6 +52,20 @@ async function keptPlan(
   const plan = await planOf(client, `EXECUTE kept (${arrays.join(', ')})`);
   await client.query('DEALLOCATE kept');
   return plan;
+}
+
+async function plansOfMoved(
+  client: pg.Client,
+  { sources }: LoadedDirection,
+  target: LoadedTarget,
+): Promise<[string, PlanNode][]> {
+  const plans: [string, PlanNode][] = [];
+  for (const source of sources.filter(({ name }) => target.keyedBy?.includes(name))) {
+    const keys = await rows<{ id: string }>(client, `SELECT id::text FROM ${source.name} ORDER BY id LIMIT 500`);
+    const plan = await keptPlan(client, movedSql(target, source) ?? '', [keys.map(({ id }) => id)]);
+    plans.push([`rows moved from ${target.name} by ${source.name}`, plan]);
+  }
+  return plans;
 }
 
 test(`with ${photos} photos, no merge and no backfill chunk reads a legacy table sequentially`, {
@@ -99,14 +114,7 @@ test(`with ${photos} photos, no merge and no backfill chunk reads a legacy table
           await planOf(client, upperBoundSql(target, false), [size, ...scope(0)]),
         );
       }
-      for (const source of loaded.sources.filter(({ name }) => target.keyedBy?.includes(name))) {
-        const sql = movedSql(target, source) ?? '';
-        const keys = await rows<{ id: string }>(client, `SELECT id::text FROM ${source.name} ORDER BY id LIMIT 500`);
-        note(
-          `rows moved from ${target.name} by ${source.name}`,
-          await keptPlan(client, sql, [keys.map(({ id }) => id)]),
-        );
-      }
+      for (const [name, plan] of await plansOfMoved(client, loaded, target)) note(name, plan);
       note(`bound of the first chunk of ${target.name}`, await planOf(client, upperBoundSql(target, true), [500]));
     }
     for (const source of loaded.sources) {
