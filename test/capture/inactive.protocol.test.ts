@@ -17,7 +17,8 @@ test('what fills a round before the phase is known is dropped, and the slot move
   const inbox = new Inbox(migration);
   const overrides = { directionName: 'reverse', direction, limits: { keysPerRound: 2 } } as const;
   await (await startListener(database, migration, inbox, overrides)).stop();
-  await pool.query(`INSERT INTO library.people SELECT n, 'p' FROM generate_series(1, 50) n`);
+  // More than comes in one piece: the rest of it stays in the socket.
+  await pool.query(`INSERT INTO library.people SELECT n, 'p' FROM generate_series(1, 20000) n`);
   const { rows } = await pool.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn()::text AS lsn');
 
   // The server sends at once; who has taken the slot has still to take over, and waits for this row.

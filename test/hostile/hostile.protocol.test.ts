@@ -71,6 +71,14 @@ test('hostile names and texts, and every type at its limits, there and back: que
   await world.settle();
   expect(await asTexts(app)).toEqual([]);
   expect(await validated(world, 'forward')).toEqual(['agrees', []]);
+  // Where nothing else of the row changes.
+  await app.query(`UPDATE ${oldExtremes} SET a_jsonb = '{"v": 1.10}' WHERE id % 1000 = 0;
+    UPDATE ${oldExtremes} SET numbers = '{1.10,NULL}' WHERE id % 1000 = 1`);
+  await world.settle();
+  await app.query(`UPDATE ${oldExtremes} SET a_jsonb = '{"v": 1.1}' WHERE id % 1000 = 0;
+    UPDATE ${oldExtremes} SET numbers = '{1.1,NULL}' WHERE id % 1000 = 1`);
+  await world.settle();
+  expect(await asTexts(app)).toEqual([]);
   const counts = `SELECT (SELECT count(*)::int FROM ${odd}) AS old, (SELECT count(*)::int FROM ${table}) AS new`;
   const left = texts.filter((_, n) => n % 5 !== 0).length;
   expect((await app.query(counts)).rows).toEqual([{ old: left, new: left }]);

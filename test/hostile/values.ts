@@ -73,6 +73,7 @@ const values: Readonly<Record<string, readonly string[]>> = {
   a_json: [`'{"b" :1,  "a":1, "a":2}'`, "' null '"],
   an_xml: ['\'<a b="c">&amp;</a>\'', "''"],
   integers: ["'{}'", "'{NULL,-2147483648}'", "'[-2:0]={1,2,3}'", "'{{1,2},{3,4}}'"],
+  numbers: ["'{}'", "'{1.10,NaN,NULL}'"],
   texts: ["'{}'", `'{"",NULL,"NULL","\\"","\\\\",","}'`, "array_fill('z'::text, ARRAY[10000])"],
   a_range: ["'empty'", "'(,)'", "'[-2147483648,2147483647)'"],
   times: ["'empty'", "'[-infinity,infinity]'", "'(2026-01-01 00:00:00.000001+00,)'"],

@@ -40,6 +40,7 @@ CREATE TABLE "old ""quoted"" schema; --".extremes (
   a_json JSON,
   an_xml XML,
   integers INTEGER[],
+  numbers NUMERIC[],
   texts TEXT[],
   a_range INT4RANGE,
   times TSTZRANGE,
