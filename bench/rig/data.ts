@@ -34,9 +34,12 @@ async function onServer(server: LocalPostgres, text: string): Promise<void> {
 export async function createPhotomemory(server: LocalPostgres, name: string): Promise<void> {
   await onServer(server, `CREATE DATABASE ${name}`);
   const pool = openPool(server, name, 1);
-  for (const folder of ['../../engine/schema/', '../../sql/']) {
+  for (const [folder, pattern] of [
+    ['../../engine/schema/', /^\d{3}_.*\.sql$/],
+    ['../../sql/', /^00[0-7]_.*\.sql$/],
+  ] as const) {
     const url = new URL(folder, import.meta.url);
-    const files = (await readdir(url)).filter((file) => /^00[0-7]_.*\.sql$/.test(file)).sort();
+    const files = (await readdir(url)).filter((file) => pattern.test(file)).sort();
     for (const file of files) await pool.query(await readFile(new URL(file, url), 'utf8'));
   }
   await pool.end();

@@ -55,7 +55,8 @@ export const arm: CommandSpec<Options> = {
     const text = captured
       ? 'Armed: the way back is captured.'
       : 'Armed, but no listener has made the slot of the way back yet: start `lockstep listen` (a running one does so by itself).';
-    output.print({ event: 'armed', captured, ...lossiness }, `${text}\n${lossinessText(lossiness)}`);
+    const next = 'Next: `lockstep validate`. A cutover asks for one that began after this.';
+    output.print({ event: 'armed', captured, ...lossiness }, `${text}\n${lossinessText(lossiness)}\n${next}`);
     return captured ? 0 : 1;
   },
 };
