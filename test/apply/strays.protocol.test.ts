@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
-import { createApplier } from '../../engine/apply/applier.ts';
+import { type Applier, createApplier } from '../../engine/apply/applier.ts';
 import { mergeNextChunk } from '../../engine/backfill/chunk.ts';
 import { enterBackfill } from '../../engine/backfill/record.ts';
 import { retryQuarantined } from '../../engine/quarantine/retry.ts';
@@ -20,6 +20,19 @@ const quarantined = async (pool: pg.Pool) =>
       'SELECT scope[1] AS user, sqlstate FROM lockstep.quarantine ORDER BY 1',
     )
   ).rows;
+
+/** User 1 gives the subscription to user 2, and gets one whose Stripe id user 3 has: all of user 1 is refused. */
+async function refuseUser1(pool: pg.Pool, applier: Applier): Promise<void> {
+  await pool.query(`
+    UPDATE subscriptions SET user_id = '${user(2)}' WHERE id = '${subscription(1)}';
+    INSERT INTO subscriptions (id, user_id, status, stripe_subscription_id) VALUES ('${subscription(2)}', '${user(1)}', 'active', 's')`);
+  await deliver(pool, applier, {
+    subscriptions: [
+      [subscription(1), user(2)],
+      [subscription(2), user(1)],
+    ],
+  });
+}
 
 test('a row that is kept by a scope which is refused is not forgotten in the scope that it has moved to', async () => {
   await using database = await testDatabase({ template: photomemory });
@@ -39,16 +52,7 @@ test('a row that is kept by a scope which is refused is not forgotten in the sco
   });
   expect(await differences(pool, loaded)).toEqual({});
 
-  // User 1 gives the subscription to user 2, and gets one whose Stripe id user 3 has: all of user 1 is refused.
-  await pool.query(`
-    UPDATE subscriptions SET user_id = '${user(2)}' WHERE id = '${subscription(1)}';
-    INSERT INTO subscriptions (id, user_id, status, stripe_subscription_id) VALUES ('${subscription(2)}', '${user(1)}', 'active', 's')`);
-  await deliver(pool, applier, {
-    subscriptions: [
-      [subscription(1), user(2)],
-      [subscription(2), user(1)],
-    ],
-  });
+  await refuseUser1(pool, applier);
   expect(await quarantined(pool)).toEqual([
     { user: user(1), sqlstate: '23505' },
     { user: user(2), sqlstate: '55000' },
@@ -73,15 +77,7 @@ test('a scope that still lacks a row is not released by a backfill of the scope 
            ('${subscription(4)}', '${user(2)}', 'cancelled', NULL)`);
   await deliver(pool, applier, { users: [[user(1)], [user(2)], [user(3)]] });
   expect(await differences(pool, loaded)).toEqual({});
-  await pool.query(`
-    UPDATE subscriptions SET user_id = '${user(2)}' WHERE id = '${subscription(1)}';
-    INSERT INTO subscriptions (id, user_id, status, stripe_subscription_id) VALUES ('${subscription(2)}', '${user(1)}', 'active', 's')`);
-  await deliver(pool, applier, {
-    subscriptions: [
-      [subscription(1), user(2)],
-      [subscription(2), user(1)],
-    ],
-  });
+  await refuseUser1(pool, applier);
   expect((await quarantined(pool)).map((row) => row.user)).toEqual([user(1), user(2)]);
 
   // Another row of user 2 moves on to user 3; before its message is applied, a backfill comes by, one scope at a time.
