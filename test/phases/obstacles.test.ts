@@ -2,12 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { enterBackfill } from '../../engine/backfill/record.ts';
 import { arm } from '../../engine/phases/arm.ts';
+import { readDefaults } from '../../engine/phases/guards.ts';
 import { compareTouched } from '../../engine/phases/touched.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { validate } from '../../engine/validate/validate.ts';
 import { migration } from '../migrations/library/migration.ts';
 import { eventually } from '../support/eventually.ts';
-import { catalogs, type Library, startLibrary } from './world.ts';
+import { catalogs, type Library, startLibrary, stillLibrary } from './world.ts';
 
 async function against(library: Library): Promise<string[]> {
   const result = await library.change('cutover', { dryRun: true });
@@ -78,6 +79,17 @@ test('what was validated before it was armed, or before a step of the migration,
   expect(await against(library)).toEqual([]);
   await step(migration.name);
   expect(await against(library)).toEqual(never);
+});
+
+test('a guarded column whose default is another each time is not compared with it', async () => {
+  await using library = await stillLibrary();
+  const guard = { relation: { schema: 'library', name: 'people' }, columns: ['plan'] };
+  const pool = library.database.pool;
+  expect(await readDefaults(pool, guard)).toEqual([{ name: 'plan', value: "'basic'::text" }]);
+  await library.app.query('ALTER TABLE library.people ALTER plan SET DEFAULT md5(random()::text)');
+  expect(await readDefaults(pool, guard)).toEqual([]);
+  await library.app.query('ALTER TABLE library.people ALTER plan DROP DEFAULT');
+  expect(await readDefaults(pool, guard)).toEqual([{ name: 'plan', value: 'NULL' }]);
 });
 
 test('`arm` beside a cutover enables the triggers of the phase that this one leads to', async () => {
