@@ -1,5 +1,6 @@
 import { LockstepError, type RetryPolicy } from '../engine/errors.ts';
 import { sqlState } from '../engine/sqlstate.ts';
+import { isDatabaseLost } from '../infra/postgres/explain.ts';
 import type { Output } from './output.ts';
 import { painterOf } from './text/paint.ts';
 
@@ -32,8 +33,9 @@ export class ReportedFailure extends Error {
   }
 }
 
-export function describeFailure(error: unknown): Failure {
-  if (error instanceof ReportedFailure) return error.failure;
+export function describeFailure(failed: unknown): Failure {
+  if (failed instanceof ReportedFailure) return failed.failure;
+  const error = isDatabaseLost(failed) ? databaseLost(failed) : failed;
   if (error instanceof LockstepError) {
     return { code: error.code, message: redact(error.message), ...error.entry };
   }
@@ -49,6 +51,11 @@ export function describeFailure(error: unknown): Failure {
     remedy: 'Run it again. If it stays, set LOCKSTEP_DEBUG=1, which adds the stack trace, and report it.',
     exitCode: 2,
   };
+}
+
+function databaseLost(cause: Error): LockstepError {
+  const message = `The database went away in the middle of the command: ${cause.message}.`;
+  return new LockstepError('LS_DATABASE_LOST', message, { cause });
 }
 
 /** A URL loses its password. */

@@ -96,7 +96,10 @@ export function startFeed({ read, cadence = usualCadence }: FeedOptions): Feed {
     async stop() {
       stopped = true;
       clearTimeout(timer);
-      for (const response of subscribers) response.end();
+      const left = [...subscribers];
+      // What is being read now is told to nobody any more.
+      subscribers.clear();
+      for (const response of left) response.end();
       await asking;
       clearTimeout(timer);
     },

@@ -26,6 +26,14 @@ export const errorCatalogue = {
       'Check LOCKSTEP_DATABASE_URL (host, port, database, user), that the server runs, and that its firewall lets you in.',
     exitCode: 2,
   },
+  LS_DATABASE_LOST: {
+    retry: 'later',
+    meaning:
+      'Every transaction that had committed is kept, and every other one was rolled back; synchronization can go on.',
+    remedy:
+      'See whether the server is back (`lockstep status`), then run the same command again: what is done already is not done twice, and `lockstep validate --resume` goes on with its run.',
+    exitCode: 2,
+  },
   LS_MIGRATION_INVALID: {
     retry: 'once mended',
     meaning: 'Nothing was read or written.',
@@ -50,7 +58,7 @@ export const errorCatalogue = {
     retry: 'once mended',
     meaning: 'Nothing was read or written: without the secret there is no connection.',
     remedy:
-      'Check LOCKSTEP_DATABASE_SECRET_ARN, that this role may call secretsmanager:GetSecretValue on it (and kms:Decrypt with its key), and that it has the shape RDS writes.',
+      'Check LOCKSTEP_DATABASE_SECRET_ARN, that this role may call secretsmanager:GetSecretValue on it (and kms:Decrypt with its key), and that it has the shape RDS writes. A listener that has captured tries again by itself.',
     exitCode: 2,
   },
   LS_QUEUE_REFUSED: {

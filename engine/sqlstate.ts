@@ -22,7 +22,20 @@ const retryStates = new Set([
   '55006', // object in use
   '25006', // read-only transaction: we are still connected to what was the primary before a failover
   '25P03', // idle-in-transaction timeout
+  '25P04', // transaction timeout
   '28P01', // the password was rotated a moment ago; the next connection fetches it again
+]);
+/** What pg and its pool say when a connection breaks or does not come about; they give no code. */
+const driverSays = new Set([
+  'Connection terminated',
+  'Connection terminated unexpectedly',
+  'Connection terminated due to connection timeout',
+  'Client has encountered a connection error and is not queryable',
+  'There was an error establishing an SSL connection',
+  // No answer within the time that was set for one: as good as lost.
+  'Query read timeout',
+  'timeout expired',
+  'timeout exceeded when trying to connect',
 ]);
 const dataClasses = new Set([
   '22', // data exception
@@ -35,8 +48,13 @@ export function sqlState(error: unknown): string | undefined {
   return /^[0-9A-Z]{5}$/.test(error.code) && 'severity' in error ? error.code : undefined;
 }
 
+/** Whether the driver, which gives no code then, says that there was no connection, or no longer. */
+export function driverLostConnection(error: unknown): boolean {
+  return error instanceof Error && !('code' in error) && driverSays.has(error.message);
+}
+
 /**
- * @param connectionLost whether the connection that the error came from is gone; then whatever it says means `retry`.
+ * @param connectionLost whether the connection that the error came from is gone; then all but what the server itself has said means `retry`.
  */
 export function remedyFor(error: unknown, connectionLost: boolean): Remedy {
   const state = sqlState(error);
@@ -45,8 +63,8 @@ export function remedyFor(error: unknown, connectionLost: boolean): Remedy {
     if (dataClasses.has(state.slice(0, 2))) return 'data';
     return 'stop';
   }
-  if (connectionLost) return 'retry';
+  if (connectionLost || driverLostConnection(error)) return 'retry';
   const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  // Errors of the socket or the resolver: ECONNREFUSED, ECONNRESET, ETIMEDOUT, EAI_AGAIN…
-  return typeof code === 'string' && /^E[A-Z_]+$/.test(code) ? 'retry' : 'stop';
+  // Errors of the socket or the resolver: ECONNREFUSED, ECONNRESET, ETIMEDOUT, EAI_AGAIN… Most ERR_ are mistakes of a program.
+  return typeof code === 'string' && /^(E(?!RR_)[A-Z_]+|ERR_(SSL|STREAM|SOCKET)_\w+)$/.test(code) ? 'retry' : 'stop';
 }

@@ -53,6 +53,8 @@ GRANT SELECT, INSERT, DELETE ON lockstep.backfill, lockstep.backfill_target TO l
 -- Applier: strikes out ledger entries, keeps quarantine and the backfill's cursors.
 GRANT SELECT ON lockstep.phase, lockstep.stream TO lockstep_applier;
 GRANT SELECT, DELETE ON lockstep.in_flight TO lockstep_applier;
+-- It updates none, but holds the entry of a backfill while it begins it: FOR KEY SHARE asks for the privilege.
+GRANT UPDATE (id) ON lockstep.in_flight TO lockstep_applier;
 GRANT SELECT, INSERT, UPDATE, DELETE ON lockstep.quarantine, lockstep.backfill, lockstep.backfill_target TO lockstep_applier;
 GRANT SELECT ON ALL TABLES IN SCHEMA lockstep_forward TO lockstep_applier, lockstep_validator;
 GRANT SELECT ON ALL TABLES IN SCHEMA lockstep_reverse TO lockstep_applier, lockstep_validator;

@@ -75,7 +75,8 @@ function problemOfMemory({ cpu, memoryMiB }: { cpu: number; memoryMiB: number })
   const [least, most] = fargateMemory[cpu] ?? [0, 0];
   const isSize = memoryMiB % 1024 === 0 || memoryMiB === 512;
   if (isSize && memoryMiB >= least && memoryMiB <= most) return undefined;
-  return `with cpu ${cpu} Fargate takes ${least} to ${most}, in steps of 1024`;
+  const sizes = cpu === 256 ? '512, 1024 or 2048' : `${least} to ${most}, in steps of 1024`;
+  return `with cpu ${cpu} Fargate takes ${sizes}`;
 }
 
 const shared = {

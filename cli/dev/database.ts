@@ -61,6 +61,8 @@ export async function prepareDatabase(options: DevDatabaseOptions): Promise<DevD
 
 async function createDatabase(server: LocalPostgres, name: string): Promise<void> {
   const client = new pg.Client({ connectionString: server.url() });
+  // A connection that breaks also fails the query on it.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     const known = await client.query('SELECT FROM pg_database WHERE datname = $1', [name]);

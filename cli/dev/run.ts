@@ -42,6 +42,7 @@ interface Session {
 
 /** How often a terminal is drawn anew; programs are told as often. */
 const showEveryMs = 1000;
+const longestOutageMs = 60_000;
 /** How long what is in flight may take to be applied once traffic has stopped; a backfill of many rows is part of it. */
 const drainMs = 60 * 60_000;
 
@@ -84,7 +85,15 @@ export async function runDev(context: Context, options: DevOptions): Promise<Ans
       : undefined;
   parts.defer(async () => void (await traffic?.stop()));
   const session: Session = { context, machine, migration, tally, traffic, live };
-  return await Promise.race([machine.broken, follow(session, signal, options.duration)]);
+  const over = new AbortController();
+  try {
+    return await Promise.race([
+      machine.broken,
+      follow(session, AbortSignal.any([signal, over.signal]), options.duration),
+    ]);
+  } finally {
+    over.abort();
+  }
 }
 
 /** In a checkout that this user cannot write to, commands elsewhere need the settings by hand. */
@@ -105,7 +114,8 @@ async function follow(session: Session, signal: AbortSignal, durationMs: number 
   const watching = new AbortController();
   const shown = watch(session, watching.signal);
   try {
-    await delay(durationMs ?? 2 ** 31 - 1, undefined, { signal }).catch(() => {});
+    const over = delay(durationMs ?? 2 ** 31 - 1, undefined, { signal }).catch(() => {});
+    await Promise.race([over, shown]);
     await traffic?.stop();
     if (signal.aborted || durationMs === undefined) return 0;
     const { pool } = machine.database;
@@ -116,14 +126,26 @@ async function follow(session: Session, signal: AbortSignal, durationMs: number 
     live.end();
   }
   if (signal.aborted) return 1;
-  return await conclude(session, context);
+  return await conclude(session, { ...context, signal });
 }
 
-async function watch({ machine, tally, traffic, live }: Session, signal: AbortSignal): Promise<void> {
+/** @throws what the database, or the way to it, has said last, when it has been away for too long. */
+async function watch({ context, machine, tally, traffic, live }: Session, signal: AbortSignal): Promise<void> {
+  let awaySinceMs: number | undefined;
   while (!signal.aborted) {
     const { pool } = machine.database;
-    const { status } = await readStatus(pool, await shownDirection(pool));
-    live.show({ event: 'progress', ...progressOf(status, tally, traffic) }, liveLines(status, tally, traffic?.counts));
+    try {
+      const { status } = await readStatus(pool, await shownDirection(pool));
+      const progress = progressOf(status, tally, traffic);
+      live.show({ event: 'progress', ...progress }, liveLines(status, tally, traffic?.counts));
+      awaySinceMs = undefined;
+    } catch (error) {
+      if (signal.aborted) return;
+      // A server that crashes recovers, and everything goes on; one that does not come back has no use.
+      if (awaySinceMs === undefined) context.telemetry.log('error', 'the database does not answer', { error });
+      awaySinceMs ??= performance.now();
+      if (performance.now() - awaySinceMs > longestOutageMs) throw error;
+    }
     await delay(showEveryMs, undefined, { signal }).catch(() => {});
   }
 }

@@ -41,6 +41,8 @@ export function startWorker(options: WorkerOptions): Worker {
       else if (message.kind === 'failed') failure = message.failure;
       else relay(options.telemetry, message);
     });
+    // Not even started: then it does not exit either.
+    child.once('error', options.onEnded);
     child.once('exit', (code, signal) => {
       if (stopping) return;
       if (signal === null) {

@@ -1,9 +1,10 @@
 import type pg from 'pg';
 import { backfillMessageWork } from '../backfill/message.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import { isConnectionLost, withConnection } from '../connection.ts';
 import type { Failpoints } from '../failpoint.ts';
 import { presentInLedger, strikeFenced } from '../ledger/strike.ts';
-import { beginMerge, isConnectionLost, withConnection } from '../merge/transaction.ts';
+import { beginMerge } from '../merge/transaction.ts';
 import type { BackfillMessage, ChangesMessage, Message } from '../message/message.ts';
 import type { LoadedDirection } from '../migration/load.ts';
 import { healEveryMs, healSome } from '../quarantine/heal.ts';
@@ -146,7 +147,7 @@ async function applyTogether(
   const counts = noCounts();
   const startedMs = clock.nowMs();
   for (const [index, slice] of slices.entries()) {
-    const outcome = await doWork(context, slice, index === slices.length - 1 ? strike : [], deadlineMs, counts);
+    const outcome = await doWork(context, slice, index === slices.length - 1 ? strike : 'later', deadlineMs, counts);
     // The server's own words would repeat the key.
     if (outcome.kind === 'unreadable') {
       return {

@@ -1,13 +1,15 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
+import { connectionLost, withConnection } from '../connection.ts';
 import type { Failpoints } from '../failpoint.ts';
 import { strikeOut } from '../ledger/strike.ts';
 import { inLockOrder, targetLock } from '../locks.ts';
 import type { MergeResult } from '../merge/merge.ts';
-import { type ScopeRef, scopeLocks } from '../merge/scopes.ts';
-import { beginFenced, connectionLost, takeLocks, withConnection } from '../merge/transaction.ts';
+import { distinctScopes, type ScopeRef, scopeLocks } from '../merge/scopes.ts';
+import { beginFenced, commitUnawaited, takeLocks } from '../merge/transaction.ts';
 import type { LoadedDirection } from '../migration/load.ts';
-import { putIntoQuarantine, releaseFromQuarantine } from '../quarantine/quarantine.ts';
+import { keepersOf, lodgersOf } from '../quarantine/lodgers.ts';
+import { noteUnfinished, putIntoQuarantine, releaseFromQuarantine } from '../quarantine/quarantine.ts';
 import { remedyFor } from '../sqlstate.ts';
 import type { Batch } from './batch.ts';
 import type { ApplyLimits } from './limits.ts';
@@ -34,27 +36,36 @@ export type AttemptOutcome =
   | { readonly kind: 'fenced' }
   /** The rows could not even be turned into scopes: a key that is not of its type. */
   | { readonly kind: 'unreadable'; readonly error: Error }
-  /** Committed. `batches` remain; when there are none and it was the last, the ledger's entries are struck out. */
-  | {
-      readonly kind: 'committed';
-      readonly batches: readonly Batch[];
-      readonly result: MergeResult;
-      readonly scopes: number;
-      readonly quarantined: number;
-      readonly lagsMs: readonly number[];
-    };
+  | Committed;
+
+/** `batches` remain; when there are none and it was the last, the ledger's entries are struck out. */
+export interface Committed {
+  readonly kind: 'committed';
+  readonly batches: readonly Batch[];
+  readonly result: MergeResult;
+  readonly scopes: number;
+  readonly quarantined: number;
+  readonly lagsMs: readonly number[];
+}
+
+/**
+ * Ledger entries that are finished when a piece of work is, struck out in the same transaction. `later`: a further
+ * transaction of the same messages strikes them out, so that this one need not be waited for.
+ */
+export type Strike = readonly string[] | 'later';
 
 /**
  * One transaction of the protocol: fence, rows, resolve, lock, derive, write, commit.
  *
- * @param strike ledger entries that are finished when this batch is; struck out in the same transaction.
+ * @param looked scopes whose keepers this work has looked for, by `scopeIdentity`.
  * @throws errors that ask for a retry or a stop; the transaction is rolled back then.
  */
 export async function attempt(
   context: AttemptContext,
   slice: Slice,
   batch: Batch,
-  strike: readonly string[],
+  strike: Strike,
+  looked: ReadonlySet<string>,
 ): Promise<AttemptOutcome> {
   const { loaded, limits, failpoints } = context;
   return withConnection(context.pool, async (client): Promise<AttemptOutcome> => {
@@ -65,9 +76,8 @@ export async function attempt(
       return { kind: 'fenced' };
     }
 
-    const found = batch.scopes ?? (await orUnreadable(client, () => resolveScopes(client, loaded, slice.rows)));
-    if ('kind' in found) return found;
-    const all = found;
+    const all = await scopesOf(client, loaded, slice, batch);
+    if ('kind' in all) return all;
     await failpoints('apply.scopes-resolved');
     const size = isWhole(batch) ? all.length : limits.scopesPerTransaction;
     const scopes = all.slice(0, size);
@@ -77,13 +87,21 @@ export async function attempt(
     await failpoints('apply.scopes-locked');
 
     const narrowed = await mergeNarrowing(client, loaded, scopes, batch.extensions, context.clock);
-    const { batches, quarantined } = remaining(batch, narrowed, rest, shared ? handledKeys(slice) : undefined);
-    const { lagsMs, anyQuarantined } = await strikeOut(client, loaded.name, batches.length === 0 ? strike : []);
+    const refused = narrowed.quarantined.map(([ref]) => ref);
+    const lodgers = await lodgersOf(client, loaded, narrowed.result.moved);
+    // Nobody else merges these targets, so that what keeps rows of the refused scopes need not be merged to be found.
+    if (!shared) lodgers.push(...(await keepersOf(client, refused)));
+    const handled = shared ? handledKeys(slice) : undefined;
+    const left = remaining(batch, narrowed, { rest, handled, lodgers, looked });
+    const { batches, quarantined } = left;
+    const now = batches.length === 0 ? strike : unfinished(strike);
+    const { lagsMs, anyQuarantined } = await strikeOut(client, loaded.name, idsOf(now));
     if (anyQuarantined)
       await releaseFromQuarantine(client, loaded.name, narrowed.merged, stillIn(narrowed, quarantined));
     for (const [ref, reason] of quarantined) await putIntoQuarantine(client, loaded.name, ref, reason);
+    await noteUnfinished(client, loaded.name, left.unfinished);
     await failpoints('apply.before-commit');
-    await client.query('COMMIT');
+    await commit(client, now);
     await failpoints('apply.committed');
     return {
       kind: 'committed',
@@ -94,6 +112,18 @@ export async function attempt(
       lagsMs,
     };
   });
+}
+
+/** What is struck out by a transaction after which others of the same work follow. */
+export function unfinished(strike: Strike): Strike {
+  return strike === 'later' || strike.length > 0 ? 'later' : [];
+}
+
+const idsOf = (strike: Strike): readonly string[] => (strike === 'later' ? [] : strike);
+
+async function commit(client: pg.ClientBase, strike: Strike): Promise<void> {
+  if (strike === 'later') await commitUnawaited(client);
+  else await client.query('COMMIT');
 }
 
 /** How a batch locks its targets: shared with other merges, or exclusively. */
@@ -116,7 +146,18 @@ function isWhole({ extensions }: Batch): boolean {
  * holds a row of another, until it has been merged together with that other scope.
  */
 function stillIn({ result }: Narrowed, quarantined: readonly (readonly [ScopeRef, unknown])[]): ScopeRef[] {
-  return [...quarantined.map(([ref]) => ref), ...result.withheld, ...result.strays, ...result.moved];
+  return [...quarantined.map(([ref]) => ref), ...result.withheld, ...result.strays.flat(), ...result.moved];
+}
+
+/** What a batch is to merge. */
+async function scopesOf(
+  client: pg.ClientBase,
+  loaded: LoadedDirection,
+  slice: Slice,
+  batch: Batch,
+): Promise<readonly ScopeRef[] | { readonly kind: 'unreadable'; readonly error: Error }> {
+  if (batch.keepersOf) return distinctScopes(await keepersOf(client, batch.keepersOf));
+  return batch.scopes ?? (await orUnreadable(client, () => resolveScopes(client, loaded, slice.rows)));
 }
 
 /** No savepoint: when a key is not of its type, nothing of the transaction is of use. */
@@ -135,7 +176,8 @@ async function orUnreadable(
 
 /** Names of the targets that a batch may write: those of its scopes, or all that read a source of its rows. */
 function targetsOf(loaded: LoadedDirection, slice: Slice, batch: Batch): string[] {
-  if (batch.scopes) return [...new Set(batch.scopes.map((ref) => ref.target.name))];
+  const refs = batch.keepersOf ?? batch.scopes;
+  if (refs) return [...new Set(refs.map((ref) => ref.target.name))];
   const sources = [...slice.rows.keys()].map(({ name }) => name);
   return loaded.targets.filter(({ scopesOf }) => sources.some((name) => name in scopesOf)).map(({ name }) => name);
 }

@@ -1,5 +1,5 @@
 import type { Arrival, MergeResult, Withheld } from '../merge/merge.ts';
-import { distinctScopes, type ScopeRef } from '../merge/scopes.ts';
+import { distinctScopes, type ScopeRef, scopeIdentity } from '../merge/scopes.ts';
 
 /** Scopes that one transaction merges. */
 export interface Batch {
@@ -7,6 +7,8 @@ export interface Batch {
   readonly scopes: readonly ScopeRef[] | undefined;
   /** How often the batch was made larger, because its scopes turned out to hang together with others. */
   readonly extensions: number;
+  /** What is to be merged are the scopes that keep rows of these, which an earlier transaction has put into quarantine. */
+  readonly keepersOf?: readonly ScopeRef[];
 }
 
 export const unresolved: Batch = { scopes: undefined, extensions: 0 };
@@ -80,19 +82,40 @@ export interface FollowUp {
   readonly stranded: readonly ScopeRef[];
 }
 
-/** What a merge leaves to be done: scopes that must be merged together, and parents that must be merged first. */
-export function followUps({ extensions }: Batch, result: Pick<MergeResult, 'strays' | 'withheld'>): FollowUp {
+/**
+ * What a merge leaves to be done: scopes that must be merged together, and parents that must be merged first.
+ *
+ * @param apart something was refused: what does not hang together is not merged together, so that what is at fault holds up
+ * no others.
+ */
+export function followUps(
+  { extensions }: Batch,
+  result: Pick<MergeResult, 'strays' | 'withheld'>,
+  apart: boolean,
+): FollowUp {
   const mayExtend = extensions < maxExtensions;
-  const scopes: ScopeRef[] = [...result.strays];
+  const groups = [...result.strays];
   const waiting: Withheld[] = [];
   for (const withheld of result.withheld) {
-    if (mayExtend && withheld.parentScope)
-      scopes.push(withheld.parentScope, { target: withheld.target, scope: withheld.scope });
+    if (mayExtend && withheld.parentScope) groups.push([withheld.parentScope, withheld]);
     else waiting.push(withheld);
   }
-  return {
-    batches: mayExtend && scopes.length > 0 ? [together(scopes, extensions + 1)] : [],
-    waiting,
-    stranded: mayExtend ? [] : result.strays,
+  if (!mayExtend) return { batches: [], waiting, stranded: distinctScopes(result.strays.flat()) };
+  const batches = apart ? components(groups) : groups.length > 0 ? [groups.flat()] : [];
+  return { batches: batches.map((scopes) => together(scopes, extensions + 1)), waiting, stranded: [] };
+}
+
+/** Groups of scopes, those that share one put together. */
+export function components(groups: readonly (readonly ScopeRef[])[]): ScopeRef[][] {
+  const parents = new Map<string, string>();
+  const root = (identity: string): string => {
+    let at = identity;
+    for (let up = parents.get(at) ?? at; up !== at; up = parents.get(at) ?? at) at = up;
+    return at;
   };
+  for (const [first, ...others] of groups) {
+    if (!first) continue;
+    for (const other of others) parents.set(root(scopeIdentity(other)), root(scopeIdentity(first)));
+  }
+  return [...Map.groupBy(groups.flat(), (ref) => root(scopeIdentity(ref))).values()];
 }

@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
+import { connectionLost } from '../connection.ts';
 import { conflictingScopes, referringScopes } from '../merge/conflicts.ts';
 import { emptyResult, type MergeResult, mergeScopes, type OfMoved } from '../merge/merge.ts';
 import { type ScopeRef, scopeIdentity } from '../merge/scopes.ts';
-import { connectionLost } from '../merge/transaction.ts';
 import type { LoadedDirection } from '../migration/load.ts';
 import { type Reason, reasonOf } from '../quarantine/quarantine.ts';
 import { remedyFor, sqlState } from '../sqlstate.ts';
@@ -16,6 +16,8 @@ export interface Narrowed {
   readonly quarantined: readonly [ScopeRef, Reason][];
   /** Scopes that must be merged together with others. */
   readonly extended: readonly Batch[];
+  /** What the server said when all were merged together; undefined when nothing. */
+  readonly refusal: Error | undefined;
   /** Not tried any more, because the transaction has been open for long enough. */
   readonly left: readonly ScopeRef[];
 }
@@ -70,9 +72,10 @@ export async function mergeNarrowing(
   const pieces: (readonly ScopeRef[])[] = [scopes];
   let opened = true;
   let ofMoved: OfMoved = 'left';
+  let refusal: Error | undefined;
   for (let piece = pieces.shift(); piece; piece = pieces.shift()) {
     if (merged.length + quarantined.length > 0 && clock.nowMs() - startedMs > longestSearchMs) {
-      return { result, merged, quarantined, extended, left: [piece, ...pieces].flat() };
+      return { result, merged, quarantined, extended, refusal, left: [piece, ...pieces].flat() };
     }
     const { outcome, inTheirWay } = await mergePiece(client, loaded, piece, ofMoved, opened);
     opened = false;
@@ -86,6 +89,7 @@ export async function mergeNarrowing(
       merged.push(...piece);
       continue;
     }
+    refusal ??= outcome.refused;
     const alone = piece[0];
     if (piece.length > 1 || !alone) {
       const half = Math.ceil(piece.length / 2);
@@ -100,7 +104,7 @@ export async function mergeNarrowing(
     else if (inTheWay.length > 0) extended.push(together([alone, ...inTheWay], extensions + 1));
     else quarantined.push([alone, reasonOf(outcome.refused)]);
   }
-  return { result, merged, quarantined, extended, left: [] };
+  return { result, merged, quarantined, extended, refusal, left: [] };
 }
 
 /** `inTheirWay`: rows that have moved were left, and hold what has taken their place; without them it may be merged. */

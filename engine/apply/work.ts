@@ -1,8 +1,9 @@
+import { isConnectionLost } from '../connection.ts';
 import type { MergeCounts } from '../merge/merge.ts';
-import { isConnectionLost } from '../merge/transaction.ts';
+import { scopeIdentity } from '../merge/scopes.ts';
 import { remedyFor } from '../sqlstate.ts';
 import type { Telemetry } from '../telemetry.ts';
-import { type AttemptContext, attempt } from './attempt.ts';
+import { type AttemptContext, attempt, type Committed, type Strike, unfinished } from './attempt.ts';
 import { type Batch, unresolved } from './batch.ts';
 import type { Slice } from './slices.ts';
 
@@ -45,29 +46,24 @@ export function noCounts(): WorkCounts {
 export async function doWork(
   context: WorkContext,
   slice: Slice,
-  strike: readonly string[],
+  strike: Strike,
   deadlineMs: number,
   counts: WorkCounts,
   first: Batch = unresolved,
 ): Promise<WorkOutcome> {
-  const { telemetry, clock } = context;
+  const { clock } = context;
   const pending: Batch[] = [first];
+  const looked = new Set<string>();
   let repetition = 0;
   for (let batch = pending.shift(); batch; batch = pending.shift()) {
     if (clock.nowMs() >= deadlineMs) return { kind: 'out of time' };
     try {
-      const outcome = await attempt(context, slice, batch, pending.length === 0 ? strike : []);
+      const outcome = await attempt(context, slice, batch, pending.length === 0 ? strike : unfinished(strike), looked);
       repetition = 0;
-      if (outcome.kind === 'fenced' || outcome.kind === 'unreadable') return outcome;
+      if (outcome.kind !== 'committed') return outcome;
       pending.unshift(...outcome.batches);
-      counts.transactions += 1;
-      counts.scopes += outcome.scopes;
-      counts.quarantined += outcome.quarantined;
-      counts.inserted += outcome.result.inserted;
-      counts.updated += outcome.result.updated;
-      counts.deleted += outcome.result.deleted;
-      for (const lagMs of outcome.lagsMs) telemetry.measure('apply_lag_ms', lagMs);
-      if (outcome.quarantined > 0) telemetry.log('warn', 'scopes quarantined', { count: outcome.quarantined });
+      for (const ref of outcome.batches.flatMap(({ keepersOf = [] }) => keepersOf)) looked.add(scopeIdentity(ref));
+      tellOf(outcome, counts, context.telemetry);
     } catch (error) {
       if (remedyFor(error, isConnectionLost(error)) !== 'retry') throw error;
       repetition += 1;
@@ -78,4 +74,15 @@ export async function doWork(
     }
   }
   return { kind: 'done' };
+}
+
+function tellOf(outcome: Committed, counts: WorkCounts, telemetry: Telemetry): void {
+  counts.transactions += 1;
+  counts.scopes += outcome.scopes;
+  counts.quarantined += outcome.quarantined;
+  counts.inserted += outcome.result.inserted;
+  counts.updated += outcome.result.updated;
+  counts.deleted += outcome.result.deleted;
+  for (const lagMs of outcome.lagsMs) telemetry.measure('apply_lag_ms', lagMs);
+  if (outcome.quarantined > 0) telemetry.log('warn', 'scopes quarantined', { count: outcome.quarantined });
 }

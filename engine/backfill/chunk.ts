@@ -1,14 +1,16 @@
 import type pg from 'pg';
 import { orRefused } from '../apply/narrow.ts';
+import { withConnection } from '../connection.ts';
 import type { Failpoints } from '../failpoint.ts';
 import { targetLock } from '../locks.ts';
 import { emptyResult, type MergeResult, mergeExtent, mergeScopes } from '../merge/merge.ts';
 import { type Extent, extentOfRange } from '../merge/predicate.ts';
 import { distinctScopes, type ScopeRef, scopeIdentity, targetNamed } from '../merge/scopes.ts';
 import { fillSql } from '../merge/statements.ts';
-import { beginMerge, passFence, withConnection } from '../merge/transaction.ts';
+import { beginMerge, commitUnawaited, passFence } from '../merge/transaction.ts';
 import type { DirectionName } from '../migration/contract.ts';
 import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
+import { lodgersOf } from '../quarantine/lodgers.ts';
 import { leftOver, putIntoQuarantine, releaseFromQuarantine, releaseRange } from '../quarantine/quarantine.ts';
 import { sqlState } from '../sqlstate.ts';
 import { scopesOfRangeSql, upperBoundSql } from './bounds.ts';
@@ -137,12 +139,12 @@ const mostStrayMerges = 4;
  */
 async function mergeStrays(client: pg.ClientBase, loaded: LoadedDirection, result: MergeResult): Promise<Outside> {
   let together: ScopeRef[] = [];
-  let strays: readonly ScopeRef[] = result.strays;
+  let strays: readonly ScopeRef[] = result.strays.flat();
   for (let merges = 0; strays.length > 0 && merges < mostStrayMerges; merges += 1) {
     together = distinctScopes([...together, ...strays]);
     const more = await mergeScopes(client, loaded, together);
     addResult(result, more, together);
-    strays = more.strays;
+    strays = more.strays.flat();
   }
   return { together, stranded: distinctScopes(strays) };
 }
@@ -213,7 +215,8 @@ export async function mergeNextChunk(
           : await mergeExtent(client, loaded, target, extent, mayLeaveDoomed);
       const outside = await mergeStrays(client, loaded, result);
       await client.query('SET CONSTRAINTS ALL IMMEDIATE');
-      const left = leftOver(result, result.withheld, outside.stranded);
+      const lodgers = [...result.lodgers, ...(await lodgersOf(client, loaded, result.moved))];
+      const left = leftOver(lodgers, result.withheld, outside.stranded);
       const still = [...left.map(([ref]) => ref), ...result.moved];
       await releaseRange(
         client,
@@ -226,7 +229,8 @@ export async function mergeNextChunk(
       for (const [ref, reason] of left) await putIntoQuarantine(client, loaded.name, ref, reason);
       await advance(client, runId, chunk, result, pass, leftDoomed);
       await failpoints('backfill.before-commit');
-      await client.query('COMMIT');
+      // Lost in a crash, it is lost with its cursor; the run's end is durable, and with it every chunk.
+      await commitUnawaited(client);
       await failpoints('backfill.committed');
       return { kind: 'merged' as const, chunk, result, fillRefused: filled === 'refused', pass };
     });

@@ -1,6 +1,7 @@
 import type { ApplyOutcome } from '../apply/outcome.ts';
 import type { WorkContext } from '../apply/work.ts';
-import { isConnectionLost, withConnection } from '../merge/transaction.ts';
+import { isConnectionLost, withConnection } from '../connection.ts';
+import { holdEntry } from '../ledger/strike.ts';
 import type { BackfillMessage } from '../message/message.ts';
 import { remedyFor } from '../sqlstate.ts';
 import { enterBackfill } from './record.ts';
@@ -21,16 +22,20 @@ export async function backfillMessageWork(
   const unknown = message.targets.find((target) => !known.has(target));
   if (unknown !== undefined)
     return { kind: 'unreadable', reason: `it names the target "${unknown}", which this migration does not have` };
+  let entered: boolean;
   try {
-    await withConnection(context.pool, async (client) => {
+    entered = await withConnection(context.pool, async (client) => {
       await client.query('BEGIN');
-      await enterBackfill(client, context.loaded, message);
+      const present = await holdEntry(client, message.id);
+      if (present) await enterBackfill(client, context.loaded, message);
       await client.query('COMMIT');
+      return present;
     });
   } catch (error) {
     if (remedyFor(error, isConnectionLost(error)) !== 'retry') throw error;
     return { kind: 'again', error: error as Error };
   }
+  if (!entered) return { kind: 'duplicate' };
   const outcome = await runBackfill({ ...context, runId: message.id, deadlineMs });
   switch (outcome) {
     case 'finished':

@@ -2,11 +2,12 @@ import type pg from 'pg';
 import { type ApplyLimits, defaultLimits } from '../apply/limits.ts';
 import { doWork, noCounts, retryPauseMs, type WorkContext } from '../apply/work.ts';
 import { type Clock, systemClock } from '../clock.ts';
+import { isConnectionLost, withConnection } from '../connection.ts';
 import type { Failpoints } from '../failpoint.ts';
+import { strikeRuns } from '../ledger/runs.ts';
 import { emptyResult } from '../merge/merge.ts';
-import { isConnectionLost, withConnection } from '../merge/transaction.ts';
 import type { LoadedDirection } from '../migration/load.ts';
-import { remedyFor } from '../sqlstate.ts';
+import { remedyFor, sqlState } from '../sqlstate.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { firstChunkScopes, nextChunkScopes } from './bounds.ts';
 import { advance, type Chunk, mergeNextChunk, scopesOfChunk } from './chunk.ts';
@@ -41,7 +42,8 @@ const finishSql = `
   WHERE f.id = ended.id
      OR (f.direction = ended.direction AND f.seq <= ended.forgets_up_to_seq
          -- A backfill that has not begun may be the one that a slot, which is being made, will need.
-         AND (f.kind <> 'backfill' OR EXISTS (SELECT FROM lockstep.backfill b WHERE b.id = f.id)))`;
+         AND (f.kind <> 'backfill' OR EXISTS (SELECT FROM lockstep.backfill b WHERE b.id = f.id)))
+  RETURNING f.id::text AS id, f.kind`;
 
 /**
  * Derives the run's targets again, chunk by chunk, from where its cursors stand, until the end or the deadline. It may
@@ -59,7 +61,7 @@ export async function runBackfill(options: BackfillOptions): Promise<BackfillOut
     clock: options.clock ?? systemClock,
   };
   const { clock } = context;
-  const pace: Pace = { scopes: new Map(), careful: new Set(), lastMs: 0 };
+  const pace: Pace = { first: firstChunkScopes, scopes: new Map(), careful: new Set(), lastMs: 0 };
   let repetition = 0;
   while (clock.nowMs() < options.deadlineMs && !options.signal?.aborted) {
     try {
@@ -72,13 +74,39 @@ export async function runBackfill(options: BackfillOptions): Promise<BackfillOut
     } catch (error) {
       if (remedyFor(error, isConnectionLost(error)) !== 'retry') throw error;
       repetition += 1;
-      await clock.pauseMs(retryPauseMs(repetition, Math.random()));
+      await afterFailure(context, pace, error, repetition);
     }
   }
   return 'out of time';
 }
 
+/** Waits before the same is tried again, with less if it was too much. */
+async function afterFailure(
+  { clock, telemetry }: WorkContext,
+  pace: Pace,
+  error: unknown,
+  repetition: number,
+): Promise<void> {
+  if (wasTooMuch(error)) halve(pace);
+  const pauseMs = retryPauseMs(repetition, Math.random());
+  const reason = error instanceof Error ? error.message : String(error);
+  // A lock that was not free for a moment is nothing to tell.
+  const level = repetition > 2 ? 'warn' : 'info';
+  telemetry.log(level, 'backfill.chunk-repeated', { code: sqlState(error), reason, repetition, pauseMs });
+  await clock.pauseMs(pauseMs);
+}
+
+/** Whether it was too much for the server: memory, temporary files, time. */
+const wasTooMuch = (error: unknown) => /^(53|57014)/.test(sqlState(error) ?? '');
+
+function halve(pace: Pace): void {
+  pace.first = Math.ceil(pace.first / 2);
+  for (const [target, scopes] of pace.scopes) pace.scopes.set(target, Math.ceil(scopes / 2));
+}
+
 interface Pace {
+  /** Scopes of a target's first chunk. */
+  first: number;
   /** Scopes of the next chunk, by target. */
   readonly scopes: Map<string, number>;
   /** Targets whose data is not such that a whole chunk can simply be inserted. */
@@ -94,7 +122,7 @@ async function oneChunk(
 ): Promise<BackfillOutcome | undefined> {
   const startedMs = context.clock.nowMs();
   const outcome = await mergeNextChunk(context, runId, {
-    scopes: (target) => pace.scopes.get(target) ?? firstChunkScopes,
+    scopes: (target) => pace.scopes.get(target) ?? pace.first,
     mayFill: (target) => !pace.careful.has(target),
   });
   pace.lastMs = context.clock.nowMs() - startedMs;
@@ -111,7 +139,7 @@ async function oneChunk(
         ? undefined
         : 'out of time';
     case 'finished':
-      await context.pool.query(finishSql, [runId]);
+      await finish(context.pool, runId);
       return 'finished';
     case 'gone':
       // Another worker has ended it.
@@ -119,6 +147,17 @@ async function oneChunk(
     default:
       return outcome.kind;
   }
+}
+
+/** Durably, whatever the server's setting is: the queue forgets the message then, and chunks were not waited for. */
+async function finish(pool: pg.Pool, runId: string): Promise<void> {
+  await withConnection(pool, async (client) => {
+    await client.query('BEGIN; SET LOCAL synchronous_commit = on');
+    const { rows } = await client.query<{ id: string; kind: string }>(finishSql, [runId]);
+    // What is forgotten may be a run that has begun. All of it has been derived by this one, and nobody would go on with it.
+    await strikeRuns(client, rows);
+    await client.query('COMMIT');
+  });
 }
 
 /** A chunk with rows that the target refuses: scope by scope as far as needed, the refused ones into quarantine. */

@@ -8,6 +8,11 @@ export class Bell {
     this.#wake?.();
   }
 
+  /** Forgets a ring that nobody has heard. */
+  silence(): void {
+    this.#rung = false;
+  }
+
   async heard(): Promise<void> {
     if (!this.#rung) {
       await new Promise<void>((resolve) => {

@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { connectionLost } from '../connection.ts';
 import { LockstepError } from '../errors.ts';
 import { sqlState } from '../sqlstate.ts';
 import { textRows } from '../text-query.ts';
@@ -35,7 +36,7 @@ const closeWithinMs = 2_000;
 /**
  * Connects in replication mode (straight to the server: a pooler or RDS Proxy refuses it).
  *
- * @throws LockstepError LS_REPLICATION_PRIVILEGE, LS_WAL_SENDERS_EXHAUSTED; the driver's error when the server is not reached.
+ * @throws LockstepError LS_REPLICATION_PRIVILEGE, LS_WAL_SENDERS_EXHAUSTED, LS_CONNECTION_LOST.
  */
 export async function openReplicationConnection(config: pg.ClientConfig): Promise<ReplicationConnection> {
   const client = new pg.Client({
@@ -66,14 +67,15 @@ export async function openReplicationConnection(config: pg.ClientConfig): Promis
         try {
           await client.query(text);
         } catch (error) {
-          throw asOurs(error);
+          throw asOurs(error, client);
         }
       },
       close: () => endWithin(client, wire),
     };
   } catch (error) {
+    const ours = asOurs(error, client);
     await client.end().catch(() => undefined);
-    throw asOurs(error);
+    throw ours;
   }
 }
 
@@ -83,8 +85,8 @@ async function endWithin(client: pg.Client, wire: Wire): Promise<void> {
   clearTimeout(deadline);
 }
 
-/** Errors of the server to a replication command, decided by SQLSTATE. */
-function asOurs(cause: unknown): unknown {
+/** Errors of the server to a replication command, decided by SQLSTATE; the driver's have none and mean a lost connection. */
+function asOurs(cause: unknown, client: pg.Client): unknown {
   switch (sqlState(cause)) {
     case '42501':
       return new LockstepError(
@@ -104,7 +106,13 @@ function asOurs(cause: unknown): unknown {
         'The server has no room for another replication slot (max_replication_slots).',
         { cause },
       );
+    case undefined:
+      return connectionLost(client)
+        ? new LockstepError('LS_CONNECTION_LOST', `The replication connection was lost (${reason(cause)}).`, { cause })
+        : cause;
     default:
       return cause;
   }
 }
+
+const reason = (cause: unknown) => (cause instanceof Error ? cause.message : String(cause));

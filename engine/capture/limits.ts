@@ -4,10 +4,13 @@ export interface ListenerLimits {
   /** The same for the characters of their keys. */
   readonly charactersPerRound: number;
   /**
-   * From the beginning of one round to that of the next, unless it is full before. What comes after a silence goes at once;
-   * what comes in a stream goes in rounds of so long, since each round costs commits, requests and merges of its own.
+   * From the beginning of one round to that of the next, unless it is full before.
+   * What comes after a silence goes at once; what comes in a stream goes in rounds of so long, since each round costs
+   * commits, requests and merges of its own.
    */
   readonly roundEveryMs: number;
+  /** What they grow to while the appliers are behind; and how often to look whether they are. */
+  readonly longestRoundMs: number;
   /** How often a slot with nothing to send is moved on behind the server's WAL. */
   readonly idleConfirmMs: number;
   readonly heartbeatMs: number;
@@ -31,6 +34,7 @@ export const defaultListenerLimits: ListenerLimits = {
   keysPerRound: 10_000,
   charactersPerRound: 4 * 1024 * 1024,
   roundEveryMs: 50,
+  longestRoundMs: 500,
   idleConfirmMs: 1_000,
   heartbeatMs: 5_000,
   statusEveryMs: 10_000,

@@ -10,14 +10,16 @@ import type { Direction, DirectionName } from '../migration/contract.ts';
 import { mayBeActiveAt, settleChanges } from '../phases/position.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { Bell } from './bell.ts';
-import { createDecoder } from './decode.ts';
 import { Fold } from './fold.ts';
+import { Lanes } from './lanes.ts';
 import { defaultListenerLimits, type ListenerLimits } from './limits.ts';
 import { LostMessages } from './lost-messages.ts';
 import { publicationName } from './names.ts';
+import { isFull, Pace } from './pace.ts';
+import { readerInto } from './reader.ts';
 import { type SendContext, sendBackfills, sendRound } from './send.ts';
 import { readSlot, slotBusy } from './slot.ts';
-import type { ReplicationStream, StreamReader } from './stream.ts';
+import type { ReplicationStream } from './stream.ts';
 import { type Preflight, preflight, type TakenSlot, takeSlot } from './take-slot.ts';
 
 export interface ListenerOptions {
@@ -48,6 +50,8 @@ export interface ListenerOptions {
   readonly limits?: Partial<ListenerLimits>;
   /** Called when the slot is taken and changes begin to flow. */
   readonly onCapturing?: () => void;
+  /** Called when another is found to have it (`standby`). */
+  readonly onStandby?: () => void;
 }
 
 /** What the parts of one run share. */
@@ -60,6 +64,7 @@ interface Run {
   readonly bell: Bell;
   /** Rung when the next round is not to wait any longer: it is full, or the run ends. */
   readonly enough: Bell;
+  readonly pace: Pace;
   /** Aborted when a connection is lost or another listener has taken over. */
   readonly broken: AbortSignal;
   fail(error: Error): void;
@@ -89,14 +94,17 @@ export async function runListener(options: ListenerOptions): Promise<void> {
   };
   options.signal.addEventListener('abort', stop);
   try {
-    await withLedgerConnection(options.pool, fail, async (db) => {
+    await withLedgerConnection(options.pool, breaking.signal, fail, async (db) => {
       const limits = { ...defaultListenerLimits, ...options.limits };
       const clock = options.clock ?? systemClock;
-      await listen({ options, limits, clock, db, bell, enough, broken: breaking.signal, fail });
+      const pace = new Pace({ db, clock, limits });
+      await listen({ options, limits, clock, db, bell, enough, pace, broken: breaking.signal, fail });
     });
   } catch (error) {
     // Stopped before it had begun.
     if (options.signal.aborted && error === options.signal.reason) return;
+    // What broke it says more than what became of the query in hand.
+    breaking.signal.throwIfAborted();
     throw error;
   } finally {
     options.signal.removeEventListener('abort', stop);
@@ -120,6 +128,7 @@ async function listen(run: Run): Promise<void> {
     }
     if (!options.standby) throw slotBusy(checked.slotName, await readSlot(run.db, checked.slotName));
     options.telemetry.log('info', 'listener.standby', { slotName: checked.slotName });
+    options.onStandby?.();
     await untilSlotIsFree(run, checked.slotName);
   }
 }
@@ -146,26 +155,8 @@ async function tryToTake(run: Run, { slotName }: Preflight, fold: Fold): Promise
     stream,
     telemetry: options.telemetry,
     signal: options.signal,
+    broken: run.broken,
   });
-}
-
-const isFull = (fold: Fold, limits: ListenerLimits) =>
-  fold.keys >= limits.keysPerRound || fold.characters >= limits.charactersPerRound;
-
-function readerInto(fold: Fold, publication: string, { limits, bell, enough }: Run): StreamReader {
-  const decode = createDecoder(publication);
-  return {
-    onData(payload) {
-      fold.add(decode(payload));
-      const full = isFull(fold, limits);
-      if (full) enough.ring();
-      // The rest of a transaction comes at once: it goes in as few rounds as hold it.
-      if (full || (fold.betweenTransactions && fold.worthTaking)) bell.ring();
-      return !full;
-    },
-    // No bell: an idle slot moves on with the clock, or each confirmation would call forth the next keepalive.
-    onKeepalive: (walEnd) => fold.reach(walEnd),
-  };
 }
 
 async function untilSlotIsFree({ options, limits, clock, db, broken }: Run, slotName: string): Promise<void> {
@@ -243,33 +234,33 @@ async function capture(
 
 /** While one round is being sent, the next is collected. */
 async function rounds(run: Run, fold: Fold, stream: ReplicationStream, context: SendContext): Promise<void> {
-  const { options, limits, clock, bell, broken } = run;
+  const { options, limits, clock, bell, pace, broken } = run;
   const { telemetry, signal, deadLetters } = options;
+  const lanes = new Lanes(options.shards);
   const position = () => stream.confirmed;
   const lost = new LostMessages({ context, telemetry, lostAfterMs: limits.lostAfterMs, position, deadLetters });
   let lookedAtMs = clock.nowMs();
-  let sentAtMs = Number.NEGATIVE_INFINITY;
   for (;;) {
     await bell.heard();
-    await collect(run, fold, sentAtMs);
+    await collect(run, fold);
     broken.throwIfAborted();
     const last = signal.aborted;
     if (fold.moved) {
       const startedMs = clock.nowMs();
-      const folded = fold.take();
+      const folded = lanes.gather(fold.take());
       stream.resume();
       await context.failpoints('listener.round-collected');
-      const { messages } = await sendRound(folded, context);
+      const { ids } = await sendRound(folded, context);
       broken.throwIfAborted();
       // A keepalive may report less than what is confirmed: after a restart the server reads its WAL from further back.
       if (folded.position !== undefined && folded.position > stream.confirmed) {
         stream.confirm(folded.position);
         await context.failpoints('listener.position-confirmed');
       }
-      if (messages > 0) {
-        sentAtMs = startedMs;
+      if (ids.length > 0) {
+        pace.began(startedMs, ids);
         telemetry.measure('capture.rounds', 1);
-        telemetry.measure('capture.messages', messages);
+        telemetry.measure('capture.messages', ids.length);
         telemetry.measure('capture.changes', folded.keys);
         telemetry.measure('capture.round_ms', clock.nowMs() - startedMs);
         if (folded.lastCommit)
@@ -288,9 +279,11 @@ async function rounds(run: Run, fold: Fold, stream: ReplicationStream, context: 
 }
 
 /** Lets a round grow until it is due, or full, or the run ends. What only moves the position is not waited for. */
-async function collect({ options, limits, clock, enough, broken }: Run, fold: Fold, sentAtMs: number): Promise<void> {
-  if (fold.keys === 0 || isFull(fold, limits) || options.signal.aborted || broken.aborted) return;
-  // At most one interval, whatever the clock has been set to.
-  const leftMs = Math.min(limits.roundEveryMs, sentAtMs + limits.roundEveryMs - clock.nowMs());
+async function collect({ options, limits, clock, enough, pace, broken }: Run, fold: Fold): Promise<void> {
+  if (fold.keys === 0 || options.signal.aborted || broken.aborted) return;
+  // What it was rung for before is in an earlier round.
+  enough.silence();
+  const leftMs = isFull(fold, limits) ? 0 : pace.dueInMs();
   if (leftMs > 0) await Promise.race([clock.pauseMs(leftMs), enough.heard()]);
+  await pace.adapt();
 }

@@ -5,7 +5,7 @@ import type { Lsn } from '../lsn.ts';
 import { encode } from '../message/codec.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { backfillMessage } from './round.ts';
-import type { SendContext } from './send.ts';
+import { type SendContext, sendBackfills } from './send.ts';
 
 /*
  * Messages that are lost without a word: a queue that was purged, made anew, or whose retention ran out. Their entries
@@ -144,15 +144,21 @@ export class LostMessages {
       this.#probes.clear();
       return;
     }
+    this.#probes.clear();
+    telemetry.measure('capture.messages_lost', lost.length);
+    // A backfill that has not begun is what asks for everything; another one would not be it, and leaves its entry.
+    if (lost.some(({ kind }) => kind === 'backfill')) {
+      await sendBackfills(context, randomUUID);
+      telemetry.log('warn', 'backfill.sent-again', found);
+    }
+    if (lost.every(({ kind }) => kind === 'backfill')) return;
     const id = randomUUID();
     const targets = context.direction.targets.map(({ name }) => name);
     // Below every position, as for a lost slot: until all is derived again, nothing counts as applied.
     await enter(context.db, context.tenure, [entryOf(id, 'backfill', 0, 0n)]);
     const message = backfillMessage(context.directionName, { id, reason: 'messages lost', targets });
     await context.publisher.publish([message], context.signal);
-    this.#probes.clear();
     telemetry.log('error', 'queue.messages-lost', { ...found, backfill: id, remedy: 'everything is derived again' });
-    telemetry.measure('capture.messages_lost', lost.length);
   }
 
   /** A run whose message is lost stands still. Sent twice it does no harm: several workers may run it at once. */

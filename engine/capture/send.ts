@@ -26,11 +26,11 @@ export interface SendContext {
  * Sends what was folded: ledger first, then, as soon as the changes can be seen by others, the queue. When it returns, everything has been accepted and the position
  * may be confirmed; when it throws, some of it may have been, and all of it will be read again.
  */
-export async function sendRound(folded: Folded, context: SendContext): Promise<{ messages: number }> {
+export async function sendRound(folded: Folded, context: SendContext): Promise<{ ids: readonly string[] }> {
   const parcels = packRound(folded, { ...context, newId: randomUUID });
   if (parcels.length === 0) {
     await untilVisible(context.db, folded.xids, context.clock, context.signal);
-    return { messages: 0 };
+    return { ids: [] };
   }
   const entries = parcels.map((parcel) => parcel.entry);
   await enter(context.db, context.tenure, entries);
@@ -41,19 +41,22 @@ export async function sendRound(folded: Folded, context: SendContext): Promise<{
     context.signal,
   );
   await context.failpoints('listener.messages-sent');
-  return { messages: parcels.length };
+  return { ids: entries.map(({ id }) => id) };
 }
 
 /**
  * Sends the backfills that are entered and that nobody has begun: the first start's, and those whose listener was killed
  * between ledger and queue. One that is in the queue already is dropped there or skipped by the applier: same id.
+ *
+ * @param newId for deduplication: where a message is known to be lost, the queue would take it for one that it has had.
  */
-export async function sendBackfills(context: SendContext): Promise<number> {
+export async function sendBackfills(context: SendContext, newId?: () => string): Promise<number> {
   const { db, directionName, direction, publisher, signal } = context;
   const targets = direction.targets.map((target) => target.name);
-  const messages = (await backfillsNotBegun(db, directionName)).map(({ id, again }) =>
-    backfillMessage(directionName, { id, reason: again ? 'slot lost' : 'first start', targets }),
-  );
+  const messages = (await backfillsNotBegun(db, directionName)).map(({ id, again }) => ({
+    ...backfillMessage(directionName, { id, reason: again ? 'slot lost' : 'first start', targets }),
+    ...(newId && { deduplicationId: newId() }),
+  }));
   if (messages.length > 0) await publisher.publish(messages, signal);
   return messages.length;
 }

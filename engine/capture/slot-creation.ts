@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { cutConnection } from '../connection.ts';
 import { LockstepError } from '../errors.ts';
 import { quote } from '../identifiers.ts';
 import { sqlState } from '../sqlstate.ts';
@@ -15,6 +16,8 @@ export interface SlotCreation {
   readonly lookEveryMs: number;
   readonly telemetry: Telemetry;
   readonly signal: AbortSignal;
+  /** Aborted when the run is lost, and nobody is left who could cancel it: the connection is cut. */
+  readonly broken: AbortSignal;
 }
 
 // A slot becomes consistent when every transaction that ran as it was begun has ended; the server waits for them one by one.
@@ -44,7 +47,7 @@ export async function createSlot(
   db: pg.ClientBase,
   creation: SlotCreation,
 ): Promise<void> {
-  const { slotName, failover, timeoutMs, lookEveryMs, telemetry, signal } = creation;
+  const { slotName, failover, timeoutMs, lookEveryMs, telemetry, signal, broken } = creation;
   const pid = connection.serverPid;
   let holders: string[] = [];
   const look = async () => {
@@ -61,6 +64,8 @@ export async function createSlot(
   };
   const giveUp = setTimeout(cancel, timeoutMs);
   signal.addEventListener('abort', cancel, { once: true });
+  const cut = () => cutConnection(connection.client);
+  broken.addEventListener('abort', cut);
   try {
     await connection.command(
       `CREATE_REPLICATION_SLOT ${quote(slotName)} LOGICAL pgoutput (SNAPSHOT 'nothing'${failover ? ', FAILOVER true' : ''})`,
@@ -74,6 +79,7 @@ export async function createSlot(
     clearInterval(looking);
     clearTimeout(giveUp);
     signal.removeEventListener('abort', cancel);
+    broken.removeEventListener('abort', cut);
   }
 }
 

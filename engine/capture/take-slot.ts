@@ -57,6 +57,8 @@ export interface SlotRequest {
   readonly stream: StreamOptions;
   readonly telemetry: Telemetry;
   readonly signal: AbortSignal;
+  /** See `SlotCreation`. */
+  readonly broken: AbortSignal;
 }
 
 export interface TakenSlot {

@@ -171,7 +171,7 @@ async function changeToComplete({ client, telemetry }: CompleteOptions): Promise
       await client.query(`SET LOCAL lock_timeout = ${defaultLockLimits.lockTimeoutMs}`);
       await changePhase(client, 'completion');
       // Under the fence no merge runs. The drop refuses while there is any, and nothing could mend it once it is complete.
-      const quarantine = await readQuarantineGroups(client, 'reverse');
+      const quarantine = await readQuarantineGroups(client, 'reverse', true);
       if (quarantine.length > 0) {
         await client.query('ROLLBACK');
         return completionRefusals({ quarantine, applied: true, waitedMs: 0, unfinishedBackfills: 0 });

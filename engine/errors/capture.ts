@@ -26,7 +26,8 @@ export const captureErrors = {
   LS_READ_REPLICA: {
     retry: 'once mended',
     meaning: 'Nothing was read or written.',
-    remedy: 'Connect to the primary (on RDS and Aurora: the writer endpoint).',
+    remedy:
+      'Connect to the primary (on RDS and Aurora: the writer endpoint). A listener that has captured tries again by itself: the name may follow a failover late.',
     exitCode: 2,
   },
   LS_WAL_LEVEL: {

@@ -1,11 +1,13 @@
 import type { DirectionName } from '../migration/contract.ts';
 import { type Queryable, textRows } from '../text-query.ts';
+import { strikeRuns } from './runs.ts';
 
 // One that nobody has begun may have been sent for an earlier slot: begun a moment before the new slot exists, it would
 // miss what changes in between. Without its entry the message is skipped.
 const dropSql = `
   DELETE FROM lockstep.in_flight f WHERE f.direction = $1 AND f.kind = 'backfill'
-    AND NOT EXISTS (SELECT FROM lockstep.backfill b WHERE b.id = f.id)`;
+    AND NOT EXISTS (SELECT FROM lockstep.backfill b WHERE b.id = f.id)
+  RETURNING f.id::text AS id, f.kind`;
 // Below every position: what committed while there was no slot (or the one before was lost) is in no message, so until
 // this backfill has ended nothing that committed at any time counts as applied.
 const wishSql = `
@@ -18,7 +20,8 @@ const wishSql = `
  */
 export async function wishForBackfill(db: Queryable, direction: DirectionName, id: string): Promise<void> {
   await db.query('BEGIN');
-  await db.query(dropSql, [direction]);
+  // One that somebody begins at this moment is struck out with its entry.
+  await strikeRuns(db, await textRows<{ id: string; kind: string }>(db, dropSql, [direction]));
   await db.query(wishSql, [id, direction]);
   await db.query('COMMIT');
 }

@@ -11,6 +11,16 @@ export async function presentInLedger(db: Pick<pg.ClientBase, 'query'>, ids: rea
   return new Set(rows.map((row) => row.id));
 }
 
+const holdSql = 'SELECT FROM lockstep.in_flight WHERE id = $1 FOR KEY SHARE';
+
+/**
+ * Whether this message is entered; if so, nobody strikes it out before the transaction ends. Whoever waits for that finds
+ * what it has written in his next statement.
+ */
+export async function holdEntry(client: pg.ClientBase, id: string): Promise<boolean> {
+  return (await client.query(holdSql, [id])).rowCount === 1;
+}
+
 const strike = prepared(`
   WITH struck AS (DELETE FROM lockstep.in_flight WHERE id = ANY ($1::uuid[]) RETURNING committed_at)
   SELECT (SELECT coalesce(json_agg(extract(epoch FROM clock_timestamp() - committed_at) * 1000), '[]') FROM struck) AS "lagsMs",

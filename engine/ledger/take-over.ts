@@ -3,6 +3,7 @@ import { formatLsn, type Lsn } from '../lsn.ts';
 import type { DirectionName } from '../migration/contract.ts';
 import { type Queryable, textRows } from '../text-query.ts';
 import type { Tenure } from './entries.ts';
+import { strikeRuns } from './runs.ts';
 
 export interface TakeOver {
   readonly direction: DirectionName;
@@ -34,10 +35,6 @@ const forgetSql = `
                     AND NOT EXISTS (SELECT FROM lockstep.backfill b WHERE b.id = w.id)))
   RETURNING id::text AS id, kind`;
 
-// Their messages are read again too, under new ids.
-const forgetRunsSql = `
-  DELETE FROM lockstep.backfill WHERE id = ANY ($1::uuid[]) AND finished_at IS NULL`;
-
 /**
  * Takes over from whoever listened before. To be called while this process holds the slot: raises the epoch, so that
  * nobody else can enter messages any more, then forgets the entries whose changes the slot will send again. A forgotten
@@ -61,8 +58,8 @@ export async function takeOver(db: Queryable, request: TakeOver): Promise<{ tenu
       );
     // A statement of its own: its snapshot is younger than the wait for an enter() that was still under way.
     const forgotten = await textRows<{ id: string; kind: string }>(db, forgetSql, [direction, formatLsn(confirmed)]);
-    const runs = forgotten.filter((entry) => entry.kind === 'truncate').map((entry) => entry.id);
-    if (runs.length > 0) await db.query(forgetRunsSql, [runs]);
+    // Their messages are read again too, under new ids.
+    await strikeRuns(db, forgotten);
     await db.query('COMMIT');
     return { tenure: { direction, epoch: BigInt(raised.epoch) }, forgotten: forgotten.length };
   } catch (error) {

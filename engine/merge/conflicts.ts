@@ -1,15 +1,23 @@
 import type pg from 'pg';
-import { columnList, quote, quoteRelation } from '../identifiers.ts';
+import { columnList, quoteRelation } from '../identifiers.ts';
 import type { LoadedDirection, LoadedTarget, ParentKey } from '../migration/load.ts';
-import { equalColumns, extentOfScopes } from './predicate.ts';
+import { equalColumns, extentOfScopes, textArray } from './predicate.ts';
 import { distinctScopes, type ScopeRef } from './scopes.ts';
 
+export interface Conflict {
+  /** Where the target holds the row. */
+  scope: string[];
+  /** Where the view has the one that it stands in the way of, or that it is. */
+  belongs: string[];
+}
+
 /**
- * Rows of other scopes that hold a unique value which the view gives to a row of this scope. Parameters: the scope.
+ * Rows of other scopes that hold a unique value (or the key) which the view gives to a row of these scopes. Parameters:
+ * the scopes.
  */
 export function conflictsSql(target: LoadedTarget, uniqueColumns: readonly string[]): string {
   const { where } = extentOfScopes(target, []);
-  return `SELECT DISTINCT ARRAY[${target.scope.map((column) => `t.${quote(column)}::text`).join(', ')}] AS scope
+  return `SELECT DISTINCT ${textArray('t', target.scope)} AS scope, ${textArray('e', target.scope)} AS belongs
 FROM (SELECT ${columnList(
     'v',
     target.columns.map((column) => column.name),
@@ -23,7 +31,7 @@ WHERE NOT ${where('t')}`;
  */
 export function referringSql(target: LoadedTarget, child: LoadedTarget, parent: ParentKey): string {
   const { where } = extentOfScopes(target, []);
-  return `SELECT DISTINCT ARRAY[${child.scope.map((column) => `c.${quote(column)}::text`).join(', ')}] AS scope
+  return `SELECT DISTINCT ${textArray('c', child.scope)} AS scope
 FROM ${quoteRelation(target.relation)} t JOIN ${quoteRelation(child.relation)} c ON ${equalColumns('c', 't', parent.columns, parent.parentColumns)}
 WHERE ${where('t')} AND NOT EXISTS (SELECT FROM ${quoteRelation(target.view)} v WHERE ${where('v')} AND ${equalColumns('v', 't', target.key)})`;
 }
@@ -57,7 +65,7 @@ export async function conflictingScopes(client: pg.ClientBase, ref: ScopeRef): P
   const { target, scope } = ref;
   const found: ScopeRef[] = [];
   for (const unique of target.uniques) {
-    const { rows } = await client.query<{ scope: string[] }>(conflictsSql(target, unique.columns), [
+    const { rows } = await client.query<Conflict>(conflictsSql(target, unique.columns), [
       ...extentOfScopes(target, [scope]).parameters,
     ]);
     for (const row of rows) found.push({ target, scope: row.scope });

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { LoadedDirection, LoadedTarget, ParentKey } from '../migration/load.ts';
-import { withoutMoved } from './moved.ts';
+import { type Moved, withoutMoved } from './moved.ts';
 import { type Extent, extentOfScopes } from './predicate.ts';
 import { byTarget, type ScopeRef, targetNamed } from './scopes.ts';
 import { anyDifferenceSql, deleteQuery, type MergeRow, mergeSql } from './statements.ts';
@@ -28,10 +28,10 @@ export interface Arrival extends ScopeRef {
 
 export interface MergeResult extends MergeCounts {
   arrivals: Arrival[];
-  /** Scopes that hold the same rows in view and target, but were not merged together; empty in the common case. */
-  strays: ScopeRef[];
-  /** Scopes in which rows were left that the view has elsewhere: their own event is on its way, and merges both scopes. */
-  moved: ScopeRef[];
+  /** Scopes that hold the same row in view and target, but were not merged together; empty in the common case. */
+  strays: (readonly ScopeRef[])[];
+  /** Rows that were left in these scopes, and that the view has elsewhere: their own event merges both scopes. */
+  moved: Moved[];
   withheld: Withheld[];
   /** Scopes in which a row had to stay that belongs to another scope. */
   lodgers: ScopeRef[];
@@ -84,7 +84,8 @@ async function upsert(
   result.updated += Number(row.updated);
   for (const { key, scope } of row.arrivals ?? []) result.arrivals.push({ target, scope, key });
   // A row that someone else inserted meanwhile is seen by the next statement, as a stray.
-  for (const scope of [...(row.conflicts ?? []), ...(row.strays ?? [])]) result.strays.push({ target, scope });
+  for (const scope of row.conflicts ?? []) result.strays.push([{ target, scope }]);
+  for (const scopes of row.strays ?? []) result.strays.push(scopes.map((scope) => ({ target, scope })));
   for (const scope of row.lodgers ?? []) result.lodgers.push({ target, scope });
   for (const { scope, parent, values } of row.withheld ?? []) {
     const parentKey = target.parents[parent];

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { columnList, quote, quoteRelation } from '../identifiers.ts';
 import type { LoadedDirection, LoadedSource, LoadedTarget } from '../migration/load.ts';
-import { equalColumns } from './predicate.ts';
+import { equalColumns, textArray } from './predicate.ts';
 import type { ScopeRef } from './scopes.ts';
 import { prepared } from './transaction.ts';
 
@@ -10,10 +10,15 @@ interface MovedRow {
   key: string[];
   /** Where the target has it. */
   held: string[];
+  /** Where the view has it. */
+  belongs: string[];
 }
 
-const textArray = (alias: string, columns: readonly string[]) =>
-  `ARRAY[${columns.map((column) => `${alias}.${quote(column)}::text`).join(', ')}]`;
+/** A row that a merge has left in a scope of the target. */
+export interface Moved extends ScopeRef {
+  /** Where the view has it. */
+  readonly belongsTo: ScopeRef;
+}
 
 /**
  * Of rows that a merge has found in the target and not in its scopes of the view: those that the view has in other scopes.
@@ -29,7 +34,7 @@ export function movedSql(target: LoadedTarget, source: LoadedSource): string | u
   const routing = source.types.slice(source.key.length).map((type) => `, NULL::${type}`);
   const columns = columnList('v', [...new Set([...target.key, ...target.scope])]);
   return `WITH changed (${changed}) AS (SELECT d.*${routing.join('')} FROM unnest(${keys}) d)
-SELECT DISTINCT ${textArray('v', target.key)} AS key, ${textArray('t', target.scope)} AS held
+SELECT DISTINCT ${textArray('v', target.key)} AS key, ${textArray('t', target.scope)} AS held, ${textArray('v', target.scope)} AS belongs
 FROM (SELECT DISTINCT * FROM (${query}) AS found (${target.scope.map(quote).join(', ')})) s
 CROSS JOIN LATERAL (SELECT ${columns} FROM ${quoteRelation(target.view)} v WHERE ${equalColumns('v', 's', target.scope)} OFFSET 0) v
 JOIN changed c ON ${equalColumns('v', 'c', target.key, source.key)}
@@ -61,15 +66,15 @@ export async function withoutMoved(
   loaded: LoadedDirection,
   target: LoadedTarget,
   keys: readonly string[][],
-): Promise<{ readonly doomed: string[][]; readonly moved: ScopeRef[] }> {
+): Promise<{ readonly doomed: string[][]; readonly moved: Moved[] }> {
   const keysMoved = new Set<string>();
-  const moved: ScopeRef[] = [];
+  const moved: Moved[] = [];
   const values = target.key.map((_, column) => keys.map((key) => key[column] ?? null));
   for (const statement of statements(loaded, target)) {
     const { rows } = await client.query<MovedRow>({ ...statement, values });
-    for (const { key, held } of rows) {
+    for (const { key, held, belongs } of rows) {
       keysMoved.add(JSON.stringify(key));
-      moved.push({ target, scope: held });
+      moved.push({ target, scope: held, belongsTo: { target, scope: belongs } });
     }
   }
   return { doomed: keys.filter((key) => !keysMoved.has(JSON.stringify(key))), moved };

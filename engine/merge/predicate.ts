@@ -8,8 +8,6 @@ export interface Extent {
   readonly parameters: readonly unknown[];
   /** Names the shape of `where`, for prepared statements. */
   readonly shape: string;
-  /** The scopes as a relation, when they are named one by one. */
-  readonly list?: string;
 }
 
 /** Exactly these scopes, each as the text of its columns. */
@@ -26,7 +24,6 @@ export function extentOfScopes(target: LoadedTarget, scopes: readonly (readonly 
         : `${each(alias)} AND (${columnList(alias, target.scope)}) IN (SELECT * FROM unnest(${placeholders.join(', ')}))`,
     parameters: arrays,
     shape: 'scopes',
-    list: `unnest(${placeholders.join(', ')})`,
   };
 }
 
@@ -51,6 +48,11 @@ export function extentOfRange(
     parameters,
     shape: `range${lower ? 'L' : ''}${upper ? 'U' : ''}`,
   };
+}
+
+/** A list of columns as one text[], as scopes and keys travel. */
+export function textArray(alias: string, columns: readonly string[]): string {
+  return `ARRAY[${columns.map((column) => `${alias}.${quote(column)}::text`).join(', ')}]`;
 }
 
 /** `t."a" = e."a" AND …` */

@@ -1,11 +1,6 @@
 import { columnList, quote, quoteRelation } from '../identifiers.ts';
 import type { LoadedTarget, ParentKey } from '../migration/load.ts';
-import { type Extent, equalColumns } from './predicate.ts';
-
-/** A list of columns as one text[], as scopes and keys travel. */
-function textArray(alias: string, columns: readonly string[]): string {
-  return `ARRAY[${columns.map((column) => `${alias}.${quote(column)}::text`).join(', ')}]`;
-}
+import { type Extent, equalColumns, textArray } from './predicate.ts';
 
 /** The columns that a merge may change in a row that is there. */
 function mutableColumns(target: LoadedTarget) {
@@ -37,28 +32,24 @@ function parentPresent(parent: ParentKey): string {
 }
 
 /**
- * The row that the target holds under the key of an expected one. For scopes it is a lookup each time (OFFSET 0 keeps the
- * planner from making it a join): their plan is kept, and one that was made while the target was small reads all of it
- * into a hash, again in each merge, when it is large.
+ * Expected rows beside those that the target holds within the extent, which are read in one go and not one by one. Some have
+ * no counterpart: absent, or doomed. A FULL JOIN is hashed or merged, never a loop of one side over the other: the plan
+ * for scopes is kept, and one that was made while the target was small would go on looping when it is large.
  */
-function presentRow(table: string, sameKey: string, extent: Extent): string {
-  return extent.shape === 'scopes'
-    ? `LEFT JOIN LATERAL (SELECT t.* FROM ${table} t WHERE ${sameKey} OFFSET 0) t ON true`
-    : `LEFT JOIN ${table} t ON ${sameKey}`;
+function paired(target: LoadedTarget, extent: Extent): string {
+  const names = target.columns.map((column) => column.name);
+  return `expected e FULL JOIN (SELECT ${columnList('t', names)} FROM ${quoteRelation(target.relation)} t WHERE ${extent.where('t')}) t ON ${equalColumns('t', 'e', target.key)}`;
 }
 
 /**
- * The rows, as `t`, that the target holds within the extent and the view lacks. Where a scope is one row, only those scopes
- * are looked up that the view does not have.
+ * Where else the target holds an expected row. OFFSET 0 keeps this a lookup for the few rows that need it. Where the scope is
+ * the key there is nowhere else.
  */
-function unexpectedRows(target: LoadedTarget, extent: Extent): string {
-  const table = quoteRelation(target.relation);
-  if (!target.scopeIsKey || extent.list === undefined)
-    return `FROM ${table} t WHERE ${extent.where('t')} AND NOT EXISTS (SELECT FROM expected e WHERE ${equalColumns('t', 'e', target.key)})`;
-  const names = target.scope.map(quote).join(', ');
-  return `FROM (SELECT s.* FROM ${extent.list} AS s (${names})
-         WHERE NOT EXISTS (SELECT FROM expected e WHERE ${equalColumns('e', 's', target.scope)})) s
-       CROSS JOIN LATERAL (SELECT t.* FROM ${table} t WHERE ${equalColumns('t', 's', target.scope)} OFFSET 0) t`;
+function heldElsewhere(target: LoadedTarget, missing: string): string {
+  if (target.scopeIsKey) return '';
+  const columns = columnList('o', [...new Set([...target.key, ...target.scope])]);
+  return `
+  LEFT JOIN LATERAL (SELECT ${columns} FROM ${quoteRelation(target.relation)} o WHERE ${missing} AND ${equalColumns('o', 'e', target.key)} OFFSET 0) o ON true`;
 }
 
 /**
@@ -82,8 +73,8 @@ export interface MergeRow {
   arrivals: { key: string[]; scope: string[] }[] | null;
   /** Scopes of rows that someone else inserted since the statement began, under a scope that is not ours. */
   conflicts: string[][] | null;
-  /** Scopes of expected rows that the target holds under a scope outside the extent, and those scopes. */
-  strays: string[][] | null;
+  /** Where expected rows belong that the target holds under a scope outside the extent, and where it holds them. */
+  strays: [string[], string[]][] | null;
   /** Rows not written because a parent row is not there: the scope, the position of the parent key, its values. */
   withheld: { scope: string[]; parent: number; values: string[] }[] | null;
   /**
@@ -108,7 +99,8 @@ export function mergeSql(target: LoadedTarget, extent: Extent): string {
   const names = target.columns.map((column) => column.name);
   const sameKey = equalColumns('t', 'e', target.key);
   const ready = ['true', ...target.parents.map((_, index) => `e.${parentFlag(index)}`)].join(' AND ');
-  const absent = `t.${quote(target.key[0] ?? '')} IS NULL`;
+  const first = quote(target.key[0] ?? '');
+  const missing = `t.${first} IS NULL`;
   const setColumns = mutableColumns(target).map((column) => column.name);
   const movable = !target.scopeIsKey;
   const deletes = target.writes === 'rows';
@@ -116,19 +108,21 @@ export function mergeSql(target: LoadedTarget, extent: Extent): string {
   // A doomed row that is referenced may only have moved to a scope outside the extent; deleting it would take its
   // children along, and no one would derive them again.
   const careful = movable && target.referenced;
-  const unexpected = unexpectedRows(target, extent);
   // As in `parentPresent`: into a view that groups, a condition gets only from a lookup; EXISTS would derive all of it.
-  const elsewhere = `coalesce((SELECT true FROM ${quoteRelation(target.view)} v WHERE ${equalColumns('v', 't', target.key)} LIMIT 1), false)`;
+  const elsewhere = `coalesce((SELECT true FROM ${quoteRelation(target.view)} v WHERE ${equalColumns('v', 'e', target.key)} LIMIT 1), false)`;
   const scopeParts = movable ? target.scope.map((column, index) => [column, presentScope(index)] as const) : [];
   const heldScope = `ARRAY[${scopeParts.map(([, held]) => `e.${held}::text`).join(', ')}]`;
   return `
 WITH expected AS MATERIALIZED (
-  SELECT ${columnList('v', names)} FROM ${quoteRelation(target.view)} v WHERE ${extent.where('v')}
+  SELECT ${columnList('v', names)}, true AS lockstep_expected FROM ${quoteRelation(target.view)} v WHERE ${extent.where('v')}
 ), differing AS (
-  SELECT e.*, ${absent} AS lockstep_absent, ${movable ? `coalesce(${extent.where('t')}, false)` : 'true'} AS lockstep_here,
+  SELECT ${target.key.map((column) => `coalesce(e.${quote(column)}, t.${quote(column)}) AS ${quote(column)}`).join(', ')},
+         ${setColumns.map((column) => `e.${quote(column)}, `).join('')}coalesce(e.lockstep_expected, false) AS lockstep_expected,
+         ${missing}${movable ? ` AND o.${first} IS NULL` : ''} AS lockstep_absent, NOT ${missing} AS lockstep_here,
          ${movable ? `(${columnList('t', target.scope)}) IS DISTINCT FROM (${columnList('e', target.scope)})` : 'false'} AS lockstep_moves,
-         ${scopeParts.map(([column, held]) => `t.${quote(column)} AS ${held}, `).join('')}${differs(target, 't', 'e')} AS lockstep_differs
-  FROM expected e ${presentRow(table, sameKey, extent)}
+         ${scopeParts.map(([column, held]) => `coalesce(t.${quote(column)}, o.${quote(column)}) AS ${held}, `).join('')}
+         e.lockstep_expected IS NOT NULL AND (${missing} OR ${differs(target, 't', 'e')}) AS lockstep_differs
+  FROM ${paired(target, extent)}${heldElsewhere(target, missing)}
 ), compared AS MATERIALIZED (
   SELECT e.*${target.parents
     .map(
@@ -176,10 +170,9 @@ SELECT (SELECT count(*) FROM inserted)::text AS inserted,
        } AS conflicts,
        ${
          movable
-           ? `(SELECT json_agg(s.scope) FROM (
-         SELECT ${textArray('e', target.scope)} AS scope FROM compared e WHERE NOT e.lockstep_absent AND NOT e.lockstep_here
-         UNION
-         SELECT ${heldScope} FROM compared e WHERE NOT e.lockstep_absent AND NOT e.lockstep_here
+           ? `(SELECT json_agg(json_build_array(s.scope, s.held)) FROM (
+         SELECT DISTINCT ${textArray('e', target.scope)} AS scope, ${heldScope} AS held FROM compared e
+         WHERE NOT e.lockstep_absent AND NOT e.lockstep_here
        ) s)`
            : 'NULL::json'
        } AS strays,
@@ -200,11 +193,11 @@ SELECT (SELECT count(*) FROM inserted)::text AS inserted,
          movable
            ? `(SELECT json_agg(l.scope) FROM (
          SELECT ${heldScope} AS scope FROM compared e WHERE NOT (${ready}) AND e.lockstep_here AND e.lockstep_moves
-         ${careful ? `UNION SELECT ${textArray('t', target.scope)} ${unexpected} AND ${elsewhere}` : ''}
+         ${careful ? `UNION SELECT ${heldScope} FROM compared e WHERE NOT e.lockstep_expected AND ${elsewhere}` : ''}
        ) l)`
            : 'NULL::json'
        } AS lodgers,
-       ${deletes ? `(SELECT json_agg(${textArray('t', target.key)}) ${unexpected} ${careful ? `AND NOT ${elsewhere}` : ''})` : 'NULL::json'} AS doomed`;
+       ${deletes ? `(SELECT json_agg(${textArray('e', target.key)}) FROM compared e WHERE NOT e.lockstep_expected${careful ? ` AND NOT ${elsewhere}` : ''})` : 'NULL::json'} AS doomed`;
 }
 
 /** Writes what the view says of an extent of which the target holds nothing; writes nothing when it holds anything. */

@@ -10,9 +10,9 @@ import type { DirectionName } from '../migration/contract.ts';
 export const lockTimeoutMs = 400;
 
 /*
- * Why the planner is given orders: planning a merge takes longer than a small merge itself, so its plan is made once for
- * a connection (`prepared`), and must be right for tables that are empty now and large in a minute. By index it is right
- * for both. https://www.postgresql.org/docs/current/runtime-config-query.html
+ * Why the planner is given orders: planning a merge takes longer than a small merge itself, so a connection keeps its plan
+ * for many (`prepared`, `isPlanTime`), and it must be right for tables that are empty now and large in a minute. By index
+ * it is right for both. https://www.postgresql.org/docs/current/runtime-config-query.html
  */
 
 /**
@@ -21,7 +21,20 @@ export const lockTimeoutMs = 400;
  * commits, because the queue forgets the message then.
  */
 export async function beginMerge(client: pg.ClientBase, direction: DirectionName, locks: TableLocks): Promise<void> {
-  await client.query(beginSql(direction, locks));
+  await client.query(beginSql(direction, locks, isPlanTime(client)));
+}
+
+const begun = new WeakMap<pg.ClientBase, number>();
+
+/**
+ * Whether a connection's plans are made anew: one that was made while a target was empty and analyzed as such reads all of
+ * it later on, in each merge, until the next ANALYZE. After 1, 2, 4, … merges, and then each 64: planning takes as long as
+ * a small merge. (The planner asks for a table's present size: https://www.postgresql.org/docs/current/planner-stats.html)
+ */
+function isPlanTime(client: pg.ClientBase): boolean {
+  const count = (begun.get(client) ?? 0) + 1;
+  begun.set(client, count);
+  return count < 64 ? Number.isInteger(Math.log2(count)) : count % 64 === 0;
 }
 
 interface TableLocks {
@@ -29,7 +42,7 @@ interface TableLocks {
   readonly exclusive?: readonly LockKey[];
 }
 
-function beginSql(direction: DirectionName, locks: TableLocks): string {
+function beginSql(direction: DirectionName, locks: TableLocks, plansAnew: boolean): string {
   const shared = [directionLock(direction), ...(locks.shared ?? [])].map(
     (key) => `pg_advisory_xact_lock_shared(${key})`,
   );
@@ -44,6 +57,7 @@ function beginSql(direction: DirectionName, locks: TableLocks): string {
      SET LOCAL plan_cache_mode = force_generic_plan;
      SET LOCAL work_mem = '32MB';
      SET CONSTRAINTS ALL DEFERRED;
+     ${plansAnew ? 'DISCARD PLANS;' : ''}
      SELECT ${[...shared, ...exclusive].join(', ')}`;
 }
 
@@ -76,13 +90,23 @@ export async function beginFenced(
   tables: TableLocks,
   rows: readonly LockKey[],
 ): Promise<boolean> {
-  const text = `${beginSql(direction, tables)};${fenceSql(direction, rows)}`;
+  const text = `${beginSql(direction, tables, isPlanTime(client))};${fenceSql(direction, rows)}`;
   // A text of several statements is answered with a list, which the typings leave out.
   const results = (await client.query(text)) as unknown as pg.QueryResult<{ active: boolean }>[];
   return results.at(-1)?.rows[0]?.active === true;
 }
 
-/** A statement that each connection plans once; the server knows it by a name made of its text. */
+/**
+ * Commits without waiting for the disk (or a synchronous standby). A crash loses the end of the WAL, so it can lose this
+ * transaction only together with all that came after it: whoever commits durably later has made this one durable too.
+ * For work that is begun again from where it was, and of which nobody is told before such a later commit.
+ * https://www.postgresql.org/docs/current/wal-async-commit.html
+ */
+export async function commitUnawaited(client: pg.ClientBase): Promise<void> {
+  await client.query('SET LOCAL synchronous_commit = off; COMMIT');
+}
+
+/** A statement whose plan each connection keeps (see `isPlanTime`); the server knows it by a name made of its text. */
 export function prepared(text: string): { name: string; text: string } {
   return { name: `lockstep_${hash('md5', text).slice(0, 16)}`, text };
 }
@@ -90,50 +114,4 @@ export function prepared(text: string): { name: string; text: string } {
 /** Takes exclusive locks in the order given. `next`: statements to go with it. */
 export async function takeLocks(client: pg.ClientBase, locks: readonly LockKey[], next = ''): Promise<void> {
   await client.query(`SELECT count(pg_advisory_xact_lock(k)) FROM ${numbers(locks)};${next}`);
-}
-
-/** Whether the connection can still be used; after a lost one every error means `retry`. */
-export function connectionLost(client: pg.ClientBase): boolean {
-  // pg keeps the socket under `connection.stream`; its typings leave it out.
-  const { connection } = client as unknown as { connection?: { stream?: { destroyed?: boolean; writable?: boolean } } };
-  return connection?.stream?.destroyed === true || connection?.stream?.writable === false;
-}
-
-const lostErrors = new WeakSet<Error>();
-
-/** Whether this error came out of `withConnection` because there was no connection, or no longer. */
-export function isConnectionLost(error: unknown): boolean {
-  return error instanceof Error && lostErrors.has(error);
-}
-
-function markLost(error: unknown): Error {
-  const marked = error instanceof Error ? error : new Error(String(error));
-  lostErrors.add(marked);
-  return marked;
-}
-
-/**
- * Runs `work` in a connection of the pool. When it throws, its transaction is rolled back, and a connection that is
- * lost is given up; `isConnectionLost` knows such errors afterwards.
- */
-export async function withConnection<T>(pool: pg.Pool, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect().catch((error: unknown) => {
-    throw markLost(error);
-  });
-  let broken = false;
-  const onError = () => {
-    broken = true;
-  };
-  client.on('error', onError);
-  try {
-    return await work(client);
-  } catch (error) {
-    broken ||= connectionLost(client);
-    if (broken) throw markLost(error);
-    await client.query('ROLLBACK').catch(onError);
-    throw error;
-  } finally {
-    client.off('error', onError);
-    client.release(broken);
-  }
 }

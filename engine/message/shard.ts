@@ -4,8 +4,9 @@ import type { ChangedRow } from './message.ts';
 
 /**
  * The shard of a changed row, 0 to `shards` - 1: by its first routing value, so that rows of several sources which
- * belong together (the photos and the videos of one project) go one after the other; by its key when it carries none.
- * Stable across processes and versions. Correctness does not depend on it, only how long appliers wait for each other.
+ * belong together (the photos and the videos of one project) are in one message; by its key when it carries none. Under
+ * which group the message goes may differ (see `Lanes`). Correctness does not depend on it, only how long appliers wait for
+ * each other.
  */
 export function shardOf(row: ChangedRow, keyColumns: number, shards: number): number {
   const routing = row[keyColumns];

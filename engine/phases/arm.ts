@@ -15,6 +15,7 @@ import {
 } from '../steps/lock-wait.ts';
 
 import type { Telemetry } from '../telemetry.ts';
+import { textRows } from '../text-query.ts';
 import { guardTriggers, isSame, readDefaults, type Side } from './guards.ts';
 import { refuseRules } from './rules.ts';
 import { type ArmedTrigger, witnessFunctionSql, witnessTriggers } from './witness.ts';
@@ -69,10 +70,12 @@ export async function arm({ client, migration, telemetry, limits = defaultLockLi
       await client.query('SELECT pg_advisory_xact_lock($1)', [switchLock()]);
       const phase = await activeDirection(client);
       await ensurePublication(client, 'reverse', whole.reverse);
+      const former = await textRows<FormerTrigger>(client, formerSql);
       await client.query('DELETE FROM lockstep.armed_table');
       for (const relation of armedRelations(whole)) await enterTable(client, relation);
       for (const name of ['forward', 'reverse'] as const) await makeWitnesses(client, directions[name]);
       for (const side of ['legacy', 'normalized'] as const) await makeGuards(client, whole, side);
+      await dropFormer(client, former);
       await client.query(setTriggersSql, [phase]);
       await client.query(armedSql);
       await client.query('COMMIT');
@@ -112,6 +115,24 @@ const setTriggersSql = 'SELECT lockstep.set_triggers($1, EXISTS (SELECT FROM loc
 const enterTableSql = 'INSERT INTO lockstep.armed_table (relation) VALUES ($1::regclass)';
 const enterTriggerSql = `
   INSERT INTO lockstep.armed_trigger (relation, name, active_in, guards) VALUES ($1::regclass, $2, $3, $4)`;
+
+const formerSql = 'SELECT relation::text AS relation, name FROM lockstep.armed_trigger';
+// What an earlier migration, or a default that has been changed since, had armed.
+const superfluousSql = `
+  SELECT format('DROP TRIGGER %I ON %s', t.tgname, t.tgrelid::regclass) AS sql
+  FROM unnest($1::oid[], $2::text[]) AS f (relation, name) JOIN pg_trigger t ON t.tgrelid = f.relation AND t.tgname = f.name
+  WHERE NOT EXISTS (SELECT FROM lockstep.armed_trigger a WHERE a.relation = f.relation AND a.name = f.name)`;
+
+interface FormerTrigger extends Record<string, string> {
+  relation: string;
+  name: string;
+}
+
+/** Drops what was armed and is no longer asked for: disabled or not, nobody would look after it. */
+async function dropFormer(client: pg.ClientBase, former: readonly FormerTrigger[]): Promise<void> {
+  const columns = [former.map(({ relation }) => relation), former.map(({ name }) => name)];
+  for (const { sql } of await textRows<{ sql: string }>(client, superfluousSql, columns)) await client.query(sql);
+}
 
 async function enterTable(client: pg.ClientBase, relation: Relation): Promise<void> {
   await client.query(enterTableSql, [quoteRelation(relation)]);

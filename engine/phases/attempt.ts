@@ -88,6 +88,7 @@ export async function attemptSwitch(context: SwitchContext): Promise<Turned> {
     await bound(client, pause);
     await client.query(turnSql, [starting]);
     await client.query(forgetLedgerSql, [starting]);
+    await client.query(forgetRunsSql, [starting]);
     await client.query('DELETE FROM lockstep.touched');
     const flags = migration.flags?.[starting];
     if (flags !== undefined) await client.query(flags);
@@ -108,6 +109,7 @@ export async function attemptSwitch(context: SwitchContext): Promise<Turned> {
 const turnSql = 'SELECT lockstep.set_triggers($1, true)';
 /** What the starting direction had in flight belongs to an earlier time. */
 const forgetLedgerSql = 'DELETE FROM lockstep.in_flight WHERE direction = $1';
+const forgetRunsSql = 'DELETE FROM lockstep.backfill WHERE direction = $1 AND finished_at IS NULL';
 
 /** How long writers have been waiting. */
 class Pause {

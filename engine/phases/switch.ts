@@ -1,7 +1,7 @@
 import type pg from 'pg';
+import { connectionLost } from '../connection.ts';
 import type { Failpoints } from '../failpoint.ts';
 import { switchLock } from '../locks.ts';
-import { connectionLost } from '../merge/transaction.ts';
 import type { DirectionName, Migration } from '../migration/contract.ts';
 import { loadDirection } from '../migration/load.ts';
 import { sqlState } from '../sqlstate.ts';
@@ -10,12 +10,13 @@ import type { Telemetry } from '../telemetry.ts';
 import { textRows } from '../text-query.ts';
 import { passBarrier } from '../wait/barrier.ts';
 import { armable } from './arm.ts';
-import { attemptSwitch, Refused, type SwitchContext, type Turned } from './attempt.ts';
+import { attemptSwitch, Refused, type SwitchContext } from './attempt.ts';
 import { readFacts } from './facts.ts';
 import { defaultSwitchLimits, type Refusal, refusals, type SwitchLimits } from './findings.ts';
 import { settleChanges } from './position.ts';
 import { compareTouched, countTouched } from './touched.ts';
 import { phaseAfter, refusalOf } from './transitions.ts';
+import { takeTurn, turnIsFree, wasCommitted } from './turn.ts';
 
 export type SwitchChange = 'cutover' | 'rollback';
 
@@ -82,7 +83,7 @@ const prepareMs = 60_000;
  * Turns the direction round in one transaction: a cutover, or the way back (`rollback`). Either all of it happens at one
  * commit, or nothing has.
  *
- * @throws LockstepError LS_NO_WAY_BACK, LS_COMPLETE, LS_NOT_MIGRATED, LS_MIGRATION_INVALID; the server's errors for which
+ * @throws LockstepError LS_NO_WAY_BACK, LS_COMPLETE, LS_NOT_MIGRATED, LS_MIGRATION_INVALID, LS_DATABASE_LOST; the server's errors for which
  * there is no refusal. Then, too, nothing has changed, unless the connection was lost at the commit: the phase says.
  */
 export async function switchDirection(options: SwitchOptions): Promise<SwitchOutcome> {
@@ -150,15 +151,8 @@ const alreadyUnderWay: Refusal = {
   remedy: 'Wait until it has ended; `lockstep status` shows the phase that it led to.',
 };
 
-async function takeTurn(client: pg.ClientBase): Promise<boolean> {
-  const [row] = await textRows<{ taken: string }>(client, 'SELECT pg_try_advisory_lock($1) AS taken', [switchLock()]);
-  return row?.taken === 't';
-}
-
 async function underWay(pool: pg.Pool): Promise<Refusal[]> {
-  const sql = 'SELECT pg_try_advisory_xact_lock($1) AS free';
-  const [row] = await textRows<{ free: string }>(pool, sql, [switchLock()]);
-  return row?.free === 't' ? [] : [alreadyUnderWay];
+  return (await turnIsFree(pool)) ? [] : [alreadyUnderWay];
 }
 
 const lastChangeSql = `
@@ -219,22 +213,6 @@ async function attemptUntilLocked(context: SwitchContext, telemetry: Telemetry):
       await new Promise((resolve) => setTimeout(resolve, pauseBetweenAttemptsMs * (0.5 + Math.random())));
       await passBarrier({ db: context.pool, direction: context.ending.name, timeoutMs: drainBetweenAttemptsMs });
     }
-  }
-}
-
-/** A server that has crashed, or is being replaced, may be back in this time; a function's invocation lasts so long. */
-const askForMs = 8_000;
-const askEveryMs = 100;
-
-/** A connection that is lost at the commit leaves it open whether it took place; the phase says, once it can be asked. */
-async function wasCommitted({ client, pool, starting }: SwitchContext, error: unknown): Promise<Turned | undefined> {
-  if (!connectionLost(client) || error instanceof Refused) return undefined;
-  const untilMs = performance.now() + askForMs;
-  for (;;) {
-    const phase = await readPhase(pool).catch(() => undefined);
-    if (phase !== undefined) return phase === starting ? { pauseMs: 0, scopesCompared: 0 } : undefined;
-    if (performance.now() >= untilMs) return undefined;
-    await new Promise((resolve) => setTimeout(resolve, askEveryMs));
   }
 }
 

@@ -133,7 +133,7 @@ function judgeBudget({ settings, connections }: PlanServer, request: PreflightRe
       warning(
         'max_connections',
         found,
-        'Lower the concurrency (--concurrency here, applyConcurrency in the deployment), or raise max_connections (a restart).',
+        'Lower the concurrency (--concurrency here, apply.concurrency in the deployment), or raise max_connections (a restart).',
       ),
     );
   }

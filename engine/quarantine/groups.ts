@@ -1,5 +1,6 @@
 import type { DirectionName } from '../migration/contract.ts';
 import { type Queryable, textRows } from '../text-query.ts';
+import { notUnderWay } from './quarantine.ts';
 
 /** The scopes of one target that are in quarantine for one kind of reason. */
 export interface QuarantineReason {
@@ -21,7 +22,7 @@ const reasonsSql = `
   SELECT target, sqlstate AS "sqlState", count(*) AS scopes, (array_agg(message ORDER BY last_failed_at DESC))[1] AS message,
          extract(epoch FROM min(first_failed_at)) * 1000 AS since, extract(epoch FROM max(last_failed_at)) * 1000 AS last,
          max(attempts) AS attempts, to_json((array_agg(to_json(scope) ORDER BY last_failed_at DESC))[1:5]) AS examples
-  FROM lockstep.quarantine WHERE direction = $1 GROUP BY target, sqlstate ORDER BY count(*) DESC, target, sqlstate`;
+  FROM lockstep.quarantine WHERE direction = $1 AND ${notUnderWay} GROUP BY target, sqlstate ORDER BY count(*) DESC, target, sqlstate`;
 
 /** What is in quarantine and why, the most frequent reason first. */
 export async function readQuarantineReasons(db: Queryable, direction: DirectionName): Promise<QuarantineReason[]> {

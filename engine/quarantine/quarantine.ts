@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { nameOf, quote } from '../identifiers.ts';
-import type { MergeResult, Withheld } from '../merge/merge.ts';
+import type { Withheld } from '../merge/merge.ts';
 import type { Extent } from '../merge/predicate.ts';
 import { byTarget, type ScopeRef, scopeIdentity } from '../merge/scopes.ts';
 import type { DirectionName } from '../migration/contract.ts';
@@ -30,29 +30,42 @@ function waitsForParent({ target, parent, values }: Withheld): Reason {
   };
 }
 
-/** Why scopes that a merge has written are still not what their views say. */
+const lodges: Reason = {
+  // object_not_in_prerequisite_state
+  sqlState: '55000',
+  message:
+    'a row of this scope belongs to another scope, where it could not be written yet; it stays here until it can be',
+};
+
+/**
+ * Why scopes that a merge has written are still not what their views say.
+ *
+ * @param lodgers scopes with a row that belongs to another one, and to which.
+ * @param refusal what the server said of the stranded scopes when they were merged together.
+ */
 export function leftOver(
-  result: Pick<MergeResult, 'lodgers'>,
+  lodgers: readonly (ScopeRef & { readonly belongsTo?: ScopeRef })[],
   withheld: readonly Withheld[],
   stranded: readonly ScopeRef[] = [],
+  refusal?: Error,
 ): [ScopeRef, Reason][] {
-  const lodger: Reason = {
-    // object_not_in_prerequisite_state
-    sqlState: '55000',
-    message:
-      'a row of this scope belongs to another scope, where it could not be written yet; it stays here until it can be',
-  };
   const kept: Reason = {
     sqlState: '55000',
-    message:
-      'a row of this scope is still held by another scope, from which it could not be taken yet; it is not here until that scope can be merged',
+    message: `a row of this scope belongs to another one, or is held by another one, and could not be moved yet; it stays where it was until both can be merged${
+      refusal ? `. Together they are refused: ${refusal.message}` : ''
+    }`,
+    detail: refusal && reasonOf(refusal).detail,
   };
+  const once = new Map(lodgers.map((ref) => [scopeIdentity(ref), ref]));
   return [
     ...stranded.map((ref): [ScopeRef, Reason] => [ref, kept]),
-    ...result.lodgers.map((ref): [ScopeRef, Reason] => [ref, lodger]),
+    ...[...once.values()].map((ref): [ScopeRef, Reason] => [ref, { ...lodges, detail: whereTo(ref.belongsTo) }]),
     ...withheld.map((row): [ScopeRef, Reason] => [row, waitsForParent(row)]),
   ];
 }
+
+const whereTo = (belongsTo: ScopeRef | undefined) =>
+  belongsTo && `It belongs to (${belongsTo.target.scope.join(', ')})=(${belongsTo.scope.join(', ')}).`;
 
 export interface QuarantinedScope {
   direction: DirectionName;
@@ -71,7 +84,7 @@ const putSql = `
   VALUES ($1, $2, $3::text[], $4, $5, $6)
   ON CONFLICT (direction, target, scope) DO UPDATE
   SET sqlstate = excluded.sqlstate, message = excluded.message, detail = excluded.detail,
-      last_failed_at = clock_timestamp(), attempts = q.attempts + 1`;
+      last_failed_at = clock_timestamp(), attempts = CASE q.sqlstate WHEN '40003' THEN 1 ELSE q.attempts + 1 END`;
 
 /** Records that a scope is not what its view says, and why. Its rows in the target stay as they are. */
 export async function putIntoQuarantine(
@@ -88,6 +101,38 @@ export async function putIntoQuarantine(
     reason.message,
     reason.detail ?? null,
   ]);
+}
+
+/** SQL: leaves out scopes that were noted a moment ago (`noteUnfinished`), whose work is under way. */
+export const notUnderWay = `NOT (sqlstate = '40003' AND last_failed_at > clock_timestamp() - interval '10 seconds')`;
+
+// In one order, so that two who note the same scopes do not wait for each other.
+const noteSql = `
+  INSERT INTO lockstep.quarantine (direction, target, scope, sqlstate, message)
+  SELECT $1, $2, s.scope, $4, $5 FROM (
+    SELECT ARRAY(SELECT json_array_elements_text(e.scope)) AS scope FROM json_array_elements($3::json) AS e (scope)) s
+  ORDER BY s.scope ON CONFLICT (direction, target, scope) DO NOTHING`;
+// statement_completion_unknown
+const unfinished: Reason = {
+  sqlState: '40003',
+  message:
+    'a merge of this scope goes on in another transaction; should that be interrupted, the scope is merged again from here',
+};
+
+/**
+ * Notes scopes that a further transaction of the same work is to merge, unless they are in quarantine already. That
+ * releases them. Should it be interrupted, a message that comes again may lead elsewhere: what led it here may be gone
+ * since, by an event that did not find these scopes.
+ */
+export async function noteUnfinished(
+  client: pg.ClientBase,
+  direction: DirectionName,
+  refs: readonly ScopeRef[],
+): Promise<void> {
+  for (const { target, scopes } of byTarget(refs)) {
+    const { sqlState: state, message } = unfinished;
+    await client.query(noteSql, [direction, target.name, JSON.stringify(scopes), state, message]);
+  }
 }
 
 const releaseSql = `

@@ -1,5 +1,6 @@
 import { parseLsn } from '../lsn.ts';
 import type { DirectionName } from '../migration/contract.ts';
+import { notUnderWay } from '../quarantine/quarantine.ts';
 import { type Queryable, textRows } from '../text-query.ts';
 
 export interface SlotState {
@@ -135,14 +136,22 @@ export async function readLastValidation(db: Queryable, direction: DirectionName
 
 const quarantineSql = `
   SELECT target, sqlstate, count(*) AS scopes, (array_agg(message ORDER BY last_failed_at DESC))[1] AS message
-    FROM lockstep.quarantine WHERE direction = $1 GROUP BY target, sqlstate ORDER BY target, sqlstate`;
+    FROM lockstep.quarantine WHERE direction = $1 AND ($2 OR ${notUnderWay}) GROUP BY target, sqlstate ORDER BY target, sqlstate`;
 
-/** What is in quarantine, by target and reason. */
-export async function readQuarantineGroups(db: Queryable, direction: DirectionName): Promise<QuarantineGroup[]> {
+/**
+ * What is in quarantine, by target and reason.
+ *
+ * @param underWay also what was noted a moment ago: for a decision that nothing could mend afterwards.
+ */
+export async function readQuarantineGroups(
+  db: Queryable,
+  direction: DirectionName,
+  underWay = false,
+): Promise<QuarantineGroup[]> {
   const rows = await textRows<{ target: string; sqlstate: string; scopes: string; message: string }>(
     db,
     quarantineSql,
-    [direction],
+    [direction, underWay],
   );
   return rows.map(({ target, sqlstate, scopes, message }) => ({
     target,

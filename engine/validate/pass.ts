@@ -1,7 +1,7 @@
 import { retryPauseMs } from '../apply/work.ts';
 import { pauseBeforeChunkMs, readLoad } from '../backfill/pace.ts';
+import { isConnectionLost, withConnection } from '../connection.ts';
 import type { Failpoints } from '../failpoint.ts';
-import { isConnectionLost, withConnection } from '../merge/transaction.ts';
 import type { LoadedTarget } from '../migration/load.ts';
 import { remedyFor } from '../sqlstate.ts';
 import type { Telemetry } from '../telemetry.ts';
@@ -102,7 +102,7 @@ async function compareStretch(
     context.onProgress(target.name, pacing.compared);
     const enough = found.suspects.length >= mostSuspects || clock.nowMs() - beginMs >= context.checkpointMs;
     if (chunk.upTo === null || enough) return found;
-    await pace(context, chunk.compared, tookMs);
+    await persistently(context, () => pace(context, chunk.compared, tookMs));
   }
 }
 

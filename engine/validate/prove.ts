@@ -1,9 +1,10 @@
 import type pg from 'pg';
 import type { Clock } from '../clock.ts';
+import { isConnectionLost, withConnection } from '../connection.ts';
 import { inLockOrder, targetLock } from '../locks.ts';
 import { extentOfScopes } from '../merge/predicate.ts';
 import { scopeLocks } from '../merge/scopes.ts';
-import { beginMerge, isConnectionLost, passFence, takeLocks, withConnection } from '../merge/transaction.ts';
+import { beginMerge, passFence, takeLocks } from '../merge/transaction.ts';
 import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
 import { remedyFor } from '../sqlstate.ts';
 import { raiseBarrier, waitUntilApplied } from '../wait/barrier.ts';

@@ -1,6 +1,6 @@
 import { defaultLimits } from '../apply/limits.ts';
 import { doWork, noCounts, type WorkContext } from '../apply/work.ts';
-import { withConnection } from '../merge/transaction.ts';
+import { withConnection } from '../connection.ts';
 import type { LoadedTarget } from '../migration/load.ts';
 import type { Telemetry } from '../telemetry.ts';
 import { textRows } from '../text-query.ts';

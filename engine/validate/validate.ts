@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { type Clock, systemClock } from '../clock.ts';
+import { withConnection } from '../connection.ts';
 import { LockstepError } from '../errors.ts';
 import type { Failpoints } from '../failpoint.ts';
-import { withConnection } from '../merge/transaction.ts';
 import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
 import { forgetValidated } from '../phases/touched.ts';
 import { readPhase } from '../status/phase.ts';

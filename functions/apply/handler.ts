@@ -3,11 +3,13 @@ import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { z } from 'zod';
 import type { Applier } from '../../engine/apply/applier.ts';
 import type { ApplyOutcome } from '../../engine/apply/outcome.ts';
+import { isConnectionLost } from '../../engine/connection.ts';
 import { LockstepError } from '../../engine/errors.ts';
 import { decode } from '../../engine/message/codec.ts';
 import type { Message, Publisher } from '../../engine/message/message.ts';
 import { groupOfBackfill } from '../../engine/message/shard.ts';
 import type { DirectionName, Migration } from '../../engine/migration/contract.ts';
+import { remedyFor } from '../../engine/sqlstate.ts';
 import type { Telemetry } from '../../engine/telemetry.ts';
 import { unfinishedOf } from './response.ts';
 
@@ -57,7 +59,8 @@ export function createApplyHandler(options: ApplyHandlerOptions): ApplyHandler {
     for (const direction of new Set([...readable.values()].map((message) => message.direction))) {
       const records = [...readable.keys()].filter((record) => readable.get(record)?.direction === direction);
       const messages = records.flatMap((record) => readable.get(record) ?? []);
-      const outcomes = await (await options.applierOf(direction)).apply(messages, { deadlineMs });
+      const applier = await options.applierOf(direction).catch((error: unknown) => unlessAway(options, error));
+      const outcomes = (await applier?.apply(messages, { deadlineMs })) ?? [];
       for (const [index, record] of records.entries()) {
         verdicts.set(record, await judge(options, record, direction, outcomes[index]));
       }
@@ -66,6 +69,14 @@ export function createApplyHandler(options: ApplyHandlerOptions): ApplyHandler {
     await giveBack(options, unfinished);
     return { batchItemFailures: unfinished.map(({ messageId }) => ({ itemIdentifier: messageId })) };
   };
+}
+
+/** While the database is away its catalogs cannot be read either: the messages come again soon. */
+function unlessAway({ telemetry }: ApplyHandlerOptions, error: unknown): undefined {
+  if (remedyFor(error, isConnectionLost(error)) !== 'retry') throw error;
+  telemetry.log('warn', 'messages will be delivered again: the catalogs cannot be read', {
+    reason: error instanceof Error ? error.message : String(error),
+  });
 }
 
 const batch = z.looseObject({

@@ -1,12 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type pg from 'pg';
 import { isOutage } from '../../engine/capture/supervise.ts';
+import { cutConnection, withConnection } from '../../engine/connection.ts';
 import { LockstepError } from '../../engine/errors.ts';
 import type { DirectionName } from '../../engine/migration/contract.ts';
 import { type Arming, readArming } from '../../engine/phases/arming.ts';
 import { type Database, openDatabase } from '../../infra/postgres/database.ts';
 import { type ListenerParts, listen } from './build.ts';
 
-export interface BothParts extends Omit<ListenerParts, 'direction' | 'onCapturing'> {
+export interface BothParts extends Omit<ListenerParts, 'direction' | 'onCapturing' | 'proven'> {
   /** Called for each direction when its changes begin to flow, and again after an outage. */
   readonly onCapturing?: (direction: DirectionName) => void;
 }
@@ -29,14 +31,14 @@ export async function listenToBoth(parts: BothParts): Promise<ListeningEnd> {
   await refuseComplete(parts);
   const ending = new AbortController();
   const signal = AbortSignal.any([parts.signal, ending.signal]);
-  const start = async (direction: DirectionName) => {
+  const start = async (direction: DirectionName, proven: boolean) => {
     try {
-      await listen({ ...parts, direction, signal, onCapturing: () => parts.onCapturing?.(direction) });
+      await listen({ ...parts, direction, proven, signal, onCapturing: () => parts.onCapturing?.(direction) });
     } finally {
       ending.abort();
     }
   };
-  const forward = start('forward');
+  const forward = start('forward', false);
   let reverse: Promise<void> | undefined;
   let completed = false;
   const watch = async () => {
@@ -45,7 +47,7 @@ export async function listenToBoth(parts: BothParts): Promise<ListeningEnd> {
       let database: Database | undefined;
       const look = async (): Promise<Partial<Arming>> => {
         database ??= stack.use(await open(parts));
-        return await readArming(database.pool);
+        return await withConnection(database.pool, (client) => readUntil(signal, client));
       };
       while (!signal.aborted) {
         const { phase, armed } = await look().catch(unlessOutage);
@@ -53,7 +55,12 @@ export async function listenToBoth(parts: BothParts): Promise<ListeningEnd> {
           completed = true;
           return;
         }
-        if (armed && parts.migration.reverse) reverse ??= start('reverse');
+        if (armed && parts.migration.reverse && !reverse) {
+          // It has been found to be armed with the same settings.
+          reverse = start('reverse', true);
+          // Waited for when watching has ended.
+          reverse.catch(() => undefined);
+        }
         await delay(lookEveryMs, undefined, { signal }).catch(() => undefined);
       }
     } finally {
@@ -68,6 +75,17 @@ export async function listenToBoth(parts: BothParts): Promise<ListeningEnd> {
   completed ||= failed !== undefined && (await isComplete(parts));
   if (failed && !completed) throw failed.reason;
   return completed ? 'complete' : 'stopped';
+}
+
+/** A server that is silently gone does not keep the end waiting. */
+async function readUntil(signal: AbortSignal, client: pg.PoolClient): Promise<Arming> {
+  const cut = () => cutConnection(client);
+  signal.addEventListener('abort', cut);
+  try {
+    return await readArming(client);
+  } finally {
+    signal.removeEventListener('abort', cut);
+  }
 }
 
 /** Asked before a slot could be made: nobody would ever read it again. */

@@ -20,6 +20,8 @@ export interface ListenerParts {
   readonly signal: AbortSignal;
   /** Wait for the slot while another listener has it, instead of refusing to start. */
   readonly standby: boolean;
+  /** See `superviseListener`. */
+  readonly proven?: boolean;
   /** Where the database's settings are. Default: this process's. */
   readonly env?: NodeJS.ProcessEnv;
   /** Where lost messages are told from dead ones: without it they are told of, and not derived again. */
@@ -39,7 +41,7 @@ export async function listen(parts: ListenerParts): Promise<void> {
   }
   const publisher = createPublisher({ client, queueUrl, telemetry });
   const applicationName = 'lockstep listener';
-  const run = async (onCapturing: () => void) => {
+  const run = async (onWell: () => void) => {
     // Opened anew after each outage: the credentials may have changed.
     await using database = await openDatabase({
       applicationName,
@@ -60,11 +62,12 @@ export async function listen(parts: ListenerParts): Promise<void> {
       ...(failpoints && { failpoints }),
       ...(limits && { limits }),
       ...(deadLetterQueueUrl !== undefined && { deadLetters: () => countMessages(client, deadLetterQueueUrl) }),
+      onStandby: onWell,
       onCapturing() {
-        onCapturing();
+        onWell();
         parts.onCapturing?.();
       },
     });
   };
-  await superviseListener({ run, signal, telemetry });
+  await superviseListener({ run, signal, telemetry, ...(parts.proven && { proven: true }) });
 }

@@ -51,13 +51,15 @@ export function startEventSource(options: EventSourceOptions): EventSource {
 
 async function poll(options: EventSourceOptions, stopping: AbortController): Promise<void> {
   const { telemetry = silent, clock = systemClock } = options;
+  let worked = false;
   for (let failures = 0; !stopping.signal.aborted; ) {
     try {
       const messages = await receive(options);
+      worked = true;
       if (messages.length > 0) await invoke(options, messages);
       failures = 0;
     } catch (error) {
-      if (requestRemedy(error) === 'stop') {
+      if (requestRemedy(error, worked) === 'stop') {
         stopping.abort();
         const message = `The queue ${options.queueUrl} cannot be read: ${(error as Error).name}.`;
         throw new LockstepError('LS_QUEUE_REFUSED', message, { cause: error });
@@ -92,7 +94,7 @@ async function invoke(options: EventSourceOptions, messages: readonly Message[])
   } catch (error) {
     telemetry.log('error', 'event_source.handler_failed', {
       error: (error as Error).name,
-      message: (error as Error).message,
+      reason: (error as Error).message,
     });
     return;
   }

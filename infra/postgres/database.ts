@@ -17,6 +17,11 @@ export interface DatabaseOptions extends SessionOptions {
   readonly max?: number;
   /** Default 10,000. */
   readonly connectTimeoutMs?: number;
+  /**
+   * An answer that takes longer is not waited for, since the server is gone without a word: TCP itself gives up after a
+   * quarter of an hour. Default: a little more than `statementTimeoutMs`; without either, for ever.
+   */
+  readonly answerTimeoutMs?: number;
   readonly telemetry?: Telemetry;
   /** Default: this process's. The settings are named in infra/contract.ts. */
   readonly env?: NodeJS.ProcessEnv;
@@ -57,6 +62,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     ...config(options.applicationName),
     types: textTypes,
     max: options.max ?? 10,
+    query_timeout: answerTimeoutMs(options),
     onConnect: async (client) => void (await client.query(settings)),
   });
   // A connection that breaks while nobody uses it is replaced by the pool.
@@ -74,6 +80,15 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
   const close = () => pool.end();
   return { pool, address, clientConfig: config, close, [Symbol.asyncDispose]: close };
+}
+
+/** How much longer than the statement itself its answer may take. */
+const onTheWayMs = 5_000;
+
+/** 0: for ever. */
+function answerTimeoutMs(options: DatabaseOptions): number {
+  if (options.answerTimeoutMs !== undefined) return options.answerTimeoutMs;
+  return options.statementTimeoutMs ? options.statementTimeoutMs + onTheWayMs : 0;
 }
 
 interface Found {

@@ -1,4 +1,5 @@
 import { type ErrorCode, LockstepError } from '../../engine/errors.ts';
+import { driverLostConnection, sqlState } from '../../engine/sqlstate.ts';
 import type { Address } from './address.ts';
 
 /**
@@ -13,6 +14,33 @@ export function explainConnectionError(error: unknown, address: Address): unknow
   if (!known) return error;
   const [errorCode, message] = known;
   return new LockstepError(errorCode, message, { cause: error });
+}
+
+// Also of the socket file of a server that starts again, and of a name whose address changes hands.
+const socketSays = new Set([
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+  'ENOTFOUND',
+  'EPIPE',
+  'ETIMEDOUT',
+]);
+const socketCalls = new Set(['connect', 'read', 'write', 'getaddrinfo']);
+// Shut down by somebody, by a crash, or not yet up, or short of connections as everybody comes back: https://www.postgresql.org/docs/current/errcodes-appendix.html
+const serverSays = /^(08...|53300|57P0[1-3])$/;
+
+/** Whether a query failed because the database had gone away in the middle of a command, and may come back. */
+export function isDatabaseLost(error: unknown): error is Error {
+  if (!(error instanceof Error)) return false;
+  const state = sqlState(error);
+  if (state !== undefined) return serverSays.test(state);
+  const { code, syscall } = error as NodeJS.ErrnoException;
+  // A file has such codes, too.
+  if (code !== undefined) return socketSays.has(code) && socketCalls.has(syscall ?? '');
+  return driverLostConnection(error);
 }
 
 /** What pg itself finds (a timeout, a server without TLS) has no code, but a message that holds no secret. */
@@ -34,6 +62,10 @@ function reason(code: string, address: Address, place: string): readonly [ErrorC
     case 'ENETUNREACH':
     case 'ECONNRESET':
       return ['LS_DATABASE_UNREACHABLE', `${place} does not answer (${code}).`];
+    case '57P01':
+    case '57P02':
+    case '57P03':
+      return ['LS_DATABASE_UNREACHABLE', `The server at ${place} is starting up or shutting down (SQLSTATE ${code}).`];
     case '28P01':
     case '28000':
       return ['LS_DATABASE_REFUSED', `${place} does not let user ${address.user} in (SQLSTATE ${code}).`];

@@ -5,13 +5,16 @@ export interface SqsClientOptions extends SQSClientConfig {
   readonly queueUrl?: string;
 }
 
+/** Longer than a receive may wait (20 s). A service that says nothing for longer is asked again. */
+const requestHandler = { connectionTimeout: 5_000, requestTimeout: 30_000, throwOnRequestTimeout: true };
+
 /**
  * A client with kept-alive connections. Endpoint (AWS_ENDPOINT_URL_SQS) and credentials come from the usual AWS settings
  * unless given; so does the region, unless the queue is AWS's or on this machine.
  */
 export function createSqsClient({ queueUrl, ...config }: SqsClientOptions = {}): SQSClient {
   const region = queueUrl === undefined ? undefined : regionOf(queueUrl);
-  return new SQSClient({ ...(region !== undefined && { region }), ...config });
+  return new SQSClient({ requestHandler, ...(region !== undefined && { region }), ...config });
 }
 
 /** `https://sqs.eu-west-1.amazonaws.com/…` is in eu-west-1; the local queue in us-east-1; of others it cannot be told. */

@@ -27,6 +27,7 @@ export interface PublisherOptions {
  */
 export function createPublisher(options: PublisherOptions): Publisher {
   const limit = pLimit(options.concurrency ?? 8);
+  const queue: Queue = { ...options, worked: false };
   return {
     async publish(messages, signal) {
       const failure = new AbortController();
@@ -34,7 +35,7 @@ export function createPublisher(options: PublisherOptions): Publisher {
       const sendings = packBatches(messages).map((batch) =>
         limit(async () => {
           try {
-            await sendAll(options, batch, either);
+            await sendAll(queue, batch, either);
           } catch (error) {
             // The others stop at this error and report it, so that nothing is under way when it reaches the caller.
             failure.abort(error);
@@ -48,12 +49,17 @@ export function createPublisher(options: PublisherOptions): Publisher {
   };
 }
 
-async function sendAll(options: PublisherOptions, batch: OutgoingMessage[], signal: AbortSignal): Promise<void> {
-  const { clock = systemClock, telemetry = silent, random = Math.random } = options;
+interface Queue extends PublisherOptions {
+  /** Whether a request has succeeded. */
+  worked: boolean;
+}
+
+async function sendAll(queue: Queue, batch: OutgoingMessage[], signal: AbortSignal): Promise<void> {
+  const { clock = systemClock, telemetry = silent, random = Math.random } = queue;
   let remaining = batch;
   for (let attempt = 1; ; attempt++) {
     signal.throwIfAborted();
-    const { refused, why } = await send(options, remaining, signal);
+    const { refused, why } = await send(queue, remaining, signal);
     telemetry.measure('sqs_requests', 1);
     telemetry.measure('sqs_messages_sent', remaining.length - refused.length);
     if (refused.length === 0) return;
@@ -71,15 +77,16 @@ interface Answer {
 }
 
 /** One request. What it refused, and can be sent again. */
-async function send(options: PublisherOptions, batch: OutgoingMessage[], signal: AbortSignal): Promise<Answer> {
+async function send(queue: Queue, batch: OutgoingMessage[], signal: AbortSignal): Promise<Answer> {
   let answer: SendMessageBatchCommandOutput;
   try {
-    answer = await options.client.send(batchCommand(options.queueUrl, batch), { abortSignal: signal });
+    answer = await queue.client.send(batchCommand(queue.queueUrl, batch), { abortSignal: signal });
+    queue.worked = true;
   } catch (error) {
     signal.throwIfAborted();
     const code = (error as Error).name;
-    if (requestRemedy(error) === 'retry') return { refused: batch, why: code };
-    throw new LockstepError('LS_QUEUE_REFUSED', `The queue ${options.queueUrl} refuses messages: ${code}.`, {
+    if (requestRemedy(error, queue.worked) === 'retry') return { refused: batch, why: code };
+    throw new LockstepError('LS_QUEUE_REFUSED', `The queue ${queue.queueUrl} refuses messages: ${code}.`, {
       cause: error,
     });
   }
@@ -89,7 +96,7 @@ async function send(options: PublisherOptions, batch: OutgoingMessage[], signal:
     const message = batch[Number(fatal.Id)];
     throw new LockstepError(
       'LS_MESSAGE_REFUSED',
-      `The queue ${options.queueUrl} refuses message ${message?.deduplicationId} of ${Buffer.byteLength(message?.body ?? '')} bytes: ${fatal.Code}.`,
+      `The queue ${queue.queueUrl} refuses message ${message?.deduplicationId} of ${Buffer.byteLength(message?.body ?? '')} bytes: ${fatal.Code}.`,
     );
   }
   // Only what is named among the successful has been accepted.

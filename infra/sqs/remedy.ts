@@ -16,10 +16,12 @@ export function entryRemedy({ Code = '', SenderFault = false }: BatchFault): 're
  * Whether a failed request can succeed later: everything can but what the service calls the client's fault
  * (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html): no such queue, access
  * denied, a bad parameter; and missing credentials.
+ *
+ * @param worked whether a request has succeeded before: then there are credentials, and who hands them out is away.
  */
-export function requestRemedy(error: unknown): 'retry' | 'stop' {
+export function requestRemedy(error: unknown, worked: boolean): 'retry' | 'stop' {
   if (!(error instanceof Error)) return 'stop';
-  if (error.name === 'CredentialsProviderError') return 'stop';
+  if (error.name === 'CredentialsProviderError') return worked ? 'retry' : 'stop';
   const status = '$metadata' in error ? (error.$metadata as { httpStatusCode?: number }).httpStatusCode : undefined;
   if (status === undefined || status < 400 || status >= 500) return 'retry';
   return status === 408 || status === 429 || patience.test(error.name) ? 'retry' : 'stop';

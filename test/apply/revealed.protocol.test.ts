@@ -2,31 +2,13 @@
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { createApplier } from '../../engine/apply/applier.ts';
-import type { Failpoint } from '../../engine/failpoint.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { testDatabase } from '../support/database.ts';
 import { deliver } from '../support/deliver.ts';
 import { differences } from '../support/differences.ts';
 import { eventually } from '../support/eventually.ts';
+import { held } from '../support/held.ts';
 import { loadPhotomemory, photomemory } from '../support/photomemory.ts';
-
-/** An applier that stops once at a failpoint, the given time that it comes there, until it is let go. */
-function held(pool: pg.Pool, loaded: Awaited<ReturnType<typeof loadPhotomemory>>, at: Failpoint, time = 1) {
-  const reached = Promise.withResolvers<void>();
-  const gate = Promise.withResolvers<void>();
-  let times = 0;
-  const applier = createApplier({
-    pool,
-    loaded,
-    telemetry: silent,
-    async failpoints(point) {
-      if (point !== at || ++times !== time) return;
-      reached.resolve();
-      await gate.promise;
-    },
-  });
-  return { applier, reached: reached.promise, letGo: () => gate.resolve() };
-}
 
 const user = '00000000-0000-0000-0000-000000000001';
 const otherUser = '00000000-0000-0000-0000-000000000002';

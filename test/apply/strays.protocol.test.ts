@@ -100,3 +100,79 @@ test('a scope that still lacks a row is not released by a backfill of the scope 
   expect(await quarantined(pool)).toEqual([]);
   expect(await differences(pool, loaded)).toEqual({});
 });
+
+/** From whom, to whom; the first row is refused. In each order another way of halving them would cut pairs apart. */
+const pairings = [
+  [
+    [8, 3],
+    [5, 2],
+    [7, 1],
+    [4, 6],
+  ],
+  [
+    [1, 8],
+    [2, 7],
+    [3, 6],
+    [4, 5],
+  ],
+  [
+    [1, 5],
+    [2, 6],
+    [3, 7],
+    [4, 8],
+  ],
+] as const;
+
+test.each(pairings)(
+  'what has moved between other scopes is not held up by a row that is refused: %j',
+  async (...pairs) => {
+    await using database = await testDatabase({ template: photomemory });
+    const { pool } = database;
+    const loaded = await loadPhotomemory(pool);
+    const applier = createApplier({ pool, loaded, telemetry: silent });
+    const all = [1, 2, 3, 4, 5, 6, 7, 8];
+    const moving = (n: number) => subscription(n).replace(/^3/, '4');
+    const insert = (id: string, owner: number, status: string) =>
+      pool.query(`INSERT INTO subscriptions (id, user_id, status) VALUES ('${id}', '${user(owner)}', '${status}')`);
+    for (const n of all) {
+      await pool.query(`INSERT INTO users (id, email) VALUES ('${user(n)}', '${n}')`);
+      await insert(subscription(n), n, 'active');
+    }
+    for (const [from] of pairs) await insert(moving(from), from, 'cancelled');
+    await deliver(pool, applier, { users: all.map((n) => [user(n)]) });
+    for (const [from, to] of pairs)
+      await pool.query(`UPDATE subscriptions SET user_id = '${user(to)}' WHERE id = '${moving(from)}'`);
+    const [[from, to]] = pairs;
+    await pool.query(`UPDATE subscriptions SET stripe_subscription_id = repeat('x', 256) WHERE id = '${moving(from)}'`);
+    await deliver(pool, applier, { subscriptions: pairs.map(([giver, taker]) => [moving(giver), user(taker)]) });
+    expect((await quarantined(pool)).map((row) => row.user)).toEqual([user(from), user(to)].sort());
+    expect(await differences(pool, loaded)).toEqual({});
+  },
+);
+
+test('of two pairs that are refused in one transaction each is told its own reason', async () => {
+  await using database = await testDatabase({ template: photomemory });
+  const { pool } = database;
+  const applier = createApplier({ pool, loaded: await loadPhotomemory(pool), telemetry: silent });
+  await pool.query(`
+    INSERT INTO users (id, email) SELECT ('00000000-0000-0000-0000-00000000000' || n)::uuid, n FROM generate_series(1, 5) n;
+    INSERT INTO subscriptions (id, user_id, status, stripe_subscription_id)
+    SELECT ('30000000-0000-0000-0000-00000000000' || n)::uuid, ('00000000-0000-0000-0000-00000000000' || n)::uuid, 'active', CASE n WHEN 5 THEN 'taken' END
+    FROM generate_series(1, 5) n;
+    INSERT INTO subscriptions (id, user_id, status) VALUES ('${subscription(6)}', '${user(1)}', 'cancelled'), ('${subscription(7)}', '${user(3)}', 'cancelled')`);
+  await deliver(pool, applier, { users: [1, 2, 3, 4, 5].map((n) => [user(n)]) });
+  await pool.query(`
+    UPDATE subscriptions SET user_id = '${user(2)}', stripe_subscription_id = repeat('x', 256) WHERE id = '${subscription(6)}';
+    UPDATE subscriptions SET user_id = '${user(4)}', stripe_subscription_id = 'taken' WHERE id = '${subscription(7)}'`);
+  await deliver(pool, applier, {
+    subscriptions: [
+      [subscription(6), user(2)],
+      [subscription(7), user(4)],
+    ],
+  });
+  const { rows } = await pool.query('SELECT scope[1] AS user, message FROM lockstep.quarantine ORDER BY 1');
+  const told = Object.fromEntries(rows.map((row) => [row.user, row.message]));
+  expect(told[user(2)]).toMatch(/value too long/);
+  expect(told[user(4)]).toMatch(/duplicate key/);
+  expect(told[user(4)]).not.toMatch(/value too long/);
+});

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { createApplier } from '../../engine/apply/applier.ts';
 import { enterBackfill } from '../../engine/backfill/record.ts';
 import { runBackfill } from '../../engine/backfill/run.ts';
-import { withConnection } from '../../engine/merge/transaction.ts';
+import { withConnection } from '../../engine/connection.ts';
 import { loadDirection } from '../../engine/migration/load.ts';
 import { listQuarantine } from '../../engine/quarantine/quarantine.ts';
 import { silent } from '../../engine/telemetry.ts';

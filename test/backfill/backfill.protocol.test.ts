@@ -5,12 +5,12 @@ import { expect, test } from 'vitest';
 import { enterBackfill, readBackfill, setBackfillPaused } from '../../engine/backfill/record.ts';
 import { type BackfillOptions, runBackfill } from '../../engine/backfill/run.ts';
 import { systemClock } from '../../engine/clock.ts';
+import { withConnection } from '../../engine/connection.ts';
 import { newestForgettable } from '../../engine/ledger/forgettable.ts';
 import { readInFlight } from '../../engine/ledger/watermark.ts';
-import { withConnection } from '../../engine/merge/transaction.ts';
 import type { LoadedDirection } from '../../engine/migration/load.ts';
 import { listQuarantine } from '../../engine/quarantine/quarantine.ts';
-import { silent } from '../../engine/telemetry.ts';
+import { silent, type Telemetry } from '../../engine/telemetry.ts';
 import { testDatabase } from '../support/database.ts';
 import { loadPhotomemory, photomemory } from '../support/photomemory.ts';
 
@@ -96,6 +96,32 @@ test('a backfill makes every target what its view says, and quarantines what can
   for (const { target, scopesDone, scopesEstimated } of progress)
     expect([target, scopesDone <= scopesEstimated]).toEqual([target, true]);
   expect(progress.find(({ target }) => target === 'user_subscriptions')?.scopesDone).toBe(300);
+});
+
+test('a chunk that is too much for the server is halved until it is not', async () => {
+  await using w = await world();
+  const { pool, loaded } = w;
+  // Or chunks would be merged scope by scope.
+  await pool.query('DELETE FROM photos WHERE length(original_filename) > 255');
+  await pool.query(`
+    CREATE FUNCTION at_most_200() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      IF (SELECT count(*) FROM added) > 200 THEN RAISE 'temporary file size exceeds temp_file_limit' USING ERRCODE = '53400'; END IF;
+      RETURN NULL; END $$;
+    CREATE TRIGGER at_most_200 AFTER INSERT ON media_files REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION at_most_200()`);
+  const id = await request(pool, loaded, ['media_files']);
+  const told: unknown[] = [];
+  const telemetry: Telemetry = {
+    ...silent,
+    log: (level, event, { code } = {}) => void (event === 'backfill.chunk-repeated' && told.push([level, code])),
+  };
+  const clock = { nowMs: () => Date.now(), pauseMs: async () => {} };
+  const ended = await run(pool, loaded, id, { telemetry, clock, deadlineMs: Date.now() + 20_000 });
+  expect([ended, (await differences(pool, loaded)).media_files]).toEqual(['finished', 0]);
+  // Of 500 and of 250; whatever grew too large later.
+  expect(told.slice(0, 2)).toEqual([
+    ['info', '53400'],
+    ['info', '53400'],
+  ]);
 });
 
 test('a row that the view lacks goes, also where the target holds nothing else', async () => {

@@ -1,58 +1,41 @@
 /** Connections that break, or worse, do not. */
 
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import pg from 'pg';
 import { expect, test } from 'vitest';
+import { runListener } from '../../engine/capture/listener.ts';
 import { withLedgerConnection } from '../../engine/ledger/connection.ts';
 import { silent, type Telemetry } from '../../engine/telemetry.ts';
 import { testDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
+import { startNetwork } from '../support/network.ts';
 import { captured, createPhotos, engineSchema, Inbox, ledger, startListener } from './support.ts';
 
-/** Forwards to the server until it is told to swallow everything, as a network does whose state was lost. */
-async function proxy(target: string) {
-  const { hostname, port } = new URL(target);
-  const sockets: Socket[] = [];
-  let silence = false;
-  const server = createServer((client) => {
-    const upstream = connect(Number(port), hostname);
-    sockets.push(client, upstream);
-    client.on('error', () => {});
-    upstream.on('error', () => {});
-    client.on('data', (data) => silence || upstream.write(data));
-    upstream.on('data', (data) => silence || client.write(data));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const url = new URL(target);
-  url.port = String((server.address() as { port: number }).port);
-  return {
-    url: url.href,
-    fallSilent: () => {
-      silence = true;
-    },
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
-}
+const unbroken = new AbortController().signal;
 
-test('a connection that is silently gone is noticed', async () => {
+test('a server that is silently gone is noticed, also in the middle of a round', async () => {
   await using database = await testDatabase({ template: engineSchema });
   const migration = await createPhotos(database.pool);
-  await using network = await proxy(database.url);
+  await using network = await startNetwork(database.url);
+  await using stack = new AsyncDisposableStack();
+  const pool = stack.adopt(new pg.Pool({ connectionString: network.url }), (ended) => ended.end());
   await using listener = await startListener(database, migration, new Inbox(migration), {
     replication: { connectionString: network.url },
-    limits: { statusEveryMs: 50, stallTimeoutMs: 400 },
+    pool,
+    limits: { statusEveryMs: 50, stallTimeoutMs: 2_000 },
   });
   await captured(database);
+  // A round waits for the ledger's answer, which will never come.
+  const blocker = await database.client();
+  await blocker.query('BEGIN; LOCK lockstep.in_flight');
+  await database.pool.query('INSERT INTO photos VALUES (1)');
+  const waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+  await eventually(async () => (await database.pool.query(waiting)).rowCount === 1);
   network.fallSilent();
   await expect(listener.ended).rejects.toMatchObject({
     code: 'LS_CONNECTION_LOST',
     message: expect.stringContaining('has sent nothing'),
   });
+  await blocker.query('ROLLBACK');
 });
 
 test('an idle server is not taken for one that is gone', async () => {
@@ -136,12 +119,14 @@ test('the ledger is durable even where the database is set to lose commits', asy
   const lost: Error[] = [];
   const setting = await withLedgerConnection(
     database.pool,
+    unbroken,
     (error) => lost.push(error),
     async (client) => (await client.query(show)).rows,
   );
   expect(setting).toEqual([{ synchronous_commit: 'on' }]);
   const terminated = withLedgerConnection(
     database.pool,
+    unbroken,
     (error) => lost.push(error),
     async (client) => {
       const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
@@ -151,4 +136,52 @@ test('the ledger is durable even where the database is set to lose commits', asy
     },
   );
   await expect(terminated).rejects.toMatchObject({ code: 'LS_CONNECTION_LOST' });
+});
+
+test('a ledger connection that breaks as it is made is lost, and not a mistake', async () => {
+  await using database = await testDatabase({ template: engineSchema });
+  await using network = await startNetwork(database.url);
+  const pool = new pg.Pool({ connectionString: network.url });
+  for (const answer of [1, 2]) {
+    const cut = network.cutAtAnswer(answer);
+    const connected = withLedgerConnection(
+      pool,
+      unbroken,
+      () => {},
+      async () => 'never',
+    );
+    await expect(connected).rejects.toMatchObject({ code: 'LS_CONNECTION_LOST' });
+    await cut;
+  }
+  await pool.end();
+});
+
+test('a ledger connection that breaks while the slot is being made ends the wait for it', async () => {
+  await using database = await testDatabase({ template: engineSchema });
+  const migration = await createPhotos(database.pool);
+  await using stack = new AsyncDisposableStack();
+  const config = { connectionString: database.url, application_name: 'ledger' };
+  const pool = stack.adopt(new pg.Pool(config), (ended) => ended.end());
+  const open = await database.client();
+  await open.query('BEGIN; SELECT pg_current_xact_id()');
+  const ended = runListener({
+    replication: { connectionString: database.url },
+    pool,
+    directionName: 'forward',
+    direction: migration.forward,
+    publisher: new Inbox(migration),
+    telemetry: silent,
+    shards: 4,
+    signal: unbroken,
+  });
+  ended.catch(() => undefined);
+  const making =
+    "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE_REPLICATION_SLOT%'";
+  await eventually(async () => (await database.pool.query(making)).rowCount === 1);
+  await database.pool.query(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'ledger'",
+  );
+  await expect(ended).rejects.toMatchObject({ code: 'LS_CONNECTION_LOST' });
+  await open.query('ROLLBACK');
+  await eventually(async () => (await database.pool.query(making)).rowCount === 0);
 });

@@ -59,12 +59,18 @@ test.each([
   [256, 512, true],
   [1024, 1024, false],
   [2048, 2048, false],
+  [256, 3072, false],
   [512, 1536, false],
   [2048, 16384, true],
 ])('a task of %d CPU units and %d MiB: Fargate takes it: %s', (cpu, memoryMiB, taken) => {
   const message = problemsOf((config) => Object.assign(config.listener, { cpu, memoryMiB }));
   expect(message).toBe(taken ? '' : message);
-  if (!taken) expect(message).toMatch(new RegExp(`listener\\.memoryMiB: with cpu ${cpu} Fargate takes \\d+ to \\d+`));
+  if (!taken)
+    expect(message).toMatch(
+      new RegExp(
+        `listener\\.memoryMiB: with cpu ${cpu} Fargate takes ${cpu === 256 ? '512, 1024 or 2048' : '\\d+ to \\d+, in steps of 1024'}`,
+      ),
+    );
 });
 
 test('a trial is never production', () => {

@@ -60,8 +60,11 @@ let failure: Outcome | undefined;
   const leaked = leaks(machine);
   for (const [text, line] of Object.entries(leaked)) say(`LEAKED ${text}: ${line}`);
   if (failure || Object.keys(leaked).length > 0) process.exitCode = 1;
-  if (failure)
-    say(`\n${failure.failure}\n\nWhat the processes printed last:\n${machine.printed.slice(-80).join('\n')}\n`);
+  if (failure) {
+    // Figures are printed all the time, and would leave no room for what was said.
+    const said = machine.printed.filter((line) => !line.includes('"_aws"'));
+    say(`\n${failure.failure}\n\nWhat the processes printed last:\n${said.slice(-80).join('\n')}\n`);
+  }
   if (values.record) {
     const path = new URL('RESULTS.md', import.meta.url);
     const record = recordOf(outcomes, machine, (Date.now() - startedMs) / 60_000);

@@ -6,7 +6,7 @@ import type { Machine } from './machine.ts';
 import { watchWatermark } from './markers.ts';
 import { mend } from './mend.ts';
 import type { Fault, Schedule } from './plan.ts';
-import { healWithinMs, settle } from './settle.ts';
+import { healWithinMs, settle, unfinished } from './settle.ts';
 import { type Turned, turn } from './turn.ts';
 import { verdict } from './verdict.ts';
 import { isOutage, startWorkload, type Workload } from './workload.ts';
@@ -73,7 +73,7 @@ async function strike(
     const endedMs = Date.now();
     workload.calm?.();
     await within(machine, turning, givingUp);
-    judged.failure = notTurned(turned);
+    judged.failure = await notTurned(machine, turned);
     judged.committed = await workload.stop();
     judged.failure ??= await settle(machine);
     judged.healedMs = Date.now() - endedMs;
@@ -99,9 +99,11 @@ async function within(machine: Machine, turning: Promise<void>, givingUp: AbortC
   }
 }
 
-function notTurned(turned: readonly Turned[]): string | undefined {
+async function notTurned(machine: Machine, turned: readonly Turned[]): Promise<string | undefined> {
   const stuck = turned.find(({ done }) => !done);
-  return stuck && `No ${stuck.change} within ${healWithinMs} ms after the last fault: ${JSON.stringify(stuck)}`;
+  if (!stuck) return undefined;
+  const why = `No ${stuck.change} within ${healWithinMs} ms after the last fault: ${JSON.stringify(stuck)}`;
+  return `${why}. ${await unfinished(machine)}`;
 }
 
 function lossText(lost: readonly string[]): string | undefined {
@@ -114,7 +116,10 @@ async function turnBack(machine: Machine, application: Application): Promise<str
   if ((await activeDirection(pool)) === 'forward') return undefined;
   const back = await turn(machine, { atMs: 0, change: 'rollback' }, AbortSignal.timeout(healWithinMs));
   return (
-    notTurned([back]) ?? (await settle(machine)) ?? (await verdict(machine)) ?? lossText(await application.lost(pool))
+    (await notTurned(machine, [back])) ??
+    (await settle(machine)) ??
+    (await verdict(machine)) ??
+    lossText(await application.lost(pool))
   );
 }
 

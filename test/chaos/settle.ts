@@ -30,8 +30,19 @@ export async function settle(machine: Machine): Promise<string | undefined> {
       await delay(200);
     }
   }
-  const { rows } = await pool.query(
-    'SELECT direction, kind, shard, commit_lsn, sent_at FROM lockstep.in_flight ORDER BY seq LIMIT 5',
+  return `Not healed within ${healWithinMs} ms (${direction}: ${last}). ${await unfinished(machine)}`;
+}
+
+/** What has not ended: the oldest messages, and the backfills. */
+export async function unfinished({ pool }: Machine): Promise<string> {
+  const { rows: messages } = await pool.query(
+    'SELECT id, direction, kind, shard, seq, commit_lsn, sent_at FROM lockstep.in_flight ORDER BY seq LIMIT 5',
   );
-  return `Not healed within ${healWithinMs} ms (${direction}: ${last}); in flight: ${JSON.stringify(rows)}`;
+  const { rows: backfills } = await pool.query(
+    `SELECT b.id, b.direction, b.reason, b.requested_at, b.paused, b.forgets_up_to_seq,
+            EXISTS (SELECT FROM lockstep.in_flight f WHERE f.id = b.id) AS in_flight,
+            (SELECT json_agg(to_json(t)) FROM lockstep.backfill_target t WHERE t.backfill_id = b.id) AS targets
+     FROM lockstep.backfill b WHERE b.finished_at IS NULL`,
+  );
+  return `In flight: ${JSON.stringify(messages)}; backfills: ${JSON.stringify(backfills)}`;
 }

@@ -34,6 +34,15 @@ async function nothingListens({ databaseUrl, endpoint, dashboardUrl }: Event): P
   return refused.every(Boolean);
 }
 
+/** It ends by itself, and both sides agree. What it says otherwise is part of the failure. */
+async function endsWell(dev: ReturnType<typeof start>, timeoutMs: number): Promise<Event> {
+  const code = await dev.ended(timeoutMs);
+  const summary = dev.events.find(({ event }) => event === 'summary');
+  const said = { code, summary, stderr: dev.stderr() };
+  expect(said, JSON.stringify(said)).toMatchObject({ code: 0, summary: { agrees: true, reasons: [] } });
+  return summary ?? {};
+}
+
 /** Process ids of everything that a process has started, and that those have. */
 function descendants(pid: number): number[] {
   const lines = execFileSync('ps', ['-eo', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n');
@@ -57,9 +66,8 @@ test('traffic, drain, validation, summary, and nothing left behind', { timeout: 
   const { rows } = await withClient(ready.databaseUrl, (client) => client.query('SHOW data_directory'));
   const children = descendants(dev.process.pid ?? 0);
   expect(children.length).toBeGreaterThan(3);
-  expect(await dev.ended(2 * minutes)).toBe(0);
-  const summary = await dev.event('summary');
-  expect(summary).toMatchObject({ agrees: true, reasons: [], legacy: { errors: 0 } });
+  const summary = await endsWell(dev, 2 * minutes);
+  expect(summary.legacy.errors).toBe(0);
   expect(summary.legacy.transactions).toBeGreaterThan(20);
   expect(summary.messages.sent).toBeGreaterThan(0);
   expect(summary.merges.scopes).toBeGreaterThan(0);
@@ -112,8 +120,7 @@ test('kill -9 leaves nothing running, and the same --data goes on where it was',
     const ready = await dev.event('ready', 2 * minutes);
     const users = await withClient(ready.databaseUrl, (client) => client.query('SELECT FROM users'));
     expect(users.rowCount).toBeGreaterThan(50);
-    expect(await dev.ended(2 * minutes)).toBe(0);
-    expect(await dev.event('summary')).toMatchObject({ agrees: true });
+    await endsWell(dev, 2 * minutes);
   } finally {
     rmSync(data, { recursive: true });
   }
@@ -130,8 +137,29 @@ test('a killed listener is started again and loses nothing', { timeout: 3 * minu
     execFileSync('ps', ['-o', 'args=', '-p', String(pid)], { encoding: 'utf8' }).includes('processes/listener.ts'),
   );
   for (const pid of workers) process.kill(pid, 'SIGKILL');
-  expect(await dev.ended(2 * minutes)).toBe(0);
-  expect(await dev.event('summary')).toMatchObject({ agrees: true });
+  await endsWell(dev, 2 * minutes);
+});
+
+test('a server that crashes and recovers: the machine goes on, and everything agrees', {
+  timeout: 3 * minutes,
+}, async () => {
+  await using dev = start(['dev', '--duration', '20', '--users', '20', '--traffic', '30']);
+  const ready = await dev.event('ready', 2 * minutes);
+  await dev.event('progress');
+  // One of its processes is killed, while the status is being asked for: the server ends all others, too, and recovers.
+  const killed = withClient(ready.databaseUrl, async (client) => {
+    client.on('error', () => undefined);
+    const { rows } = await client.query('SELECT pg_backend_pid() AS pid');
+    await client.query('BEGIN; LOCK lockstep.phase');
+    const asked = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT phase FROM%'";
+    await withClient(ready.databaseUrl, (other) => eventually(async () => (await other.query(asked)).rowCount === 1));
+    process.kill(rows[0].pid, 'SIGKILL');
+    await client.query('SELECT pg_sleep(60)');
+  });
+  await expect(killed).rejects.toThrow();
+  const before = dev.events.length;
+  await eventually(() => dev.events.slice(before).some(({ event }) => event === 'progress'));
+  await endsWell(dev, minutes);
 });
 
 test('a port that is taken is said before anything is started', { timeout: 3 * minutes }, async () => {

@@ -27,16 +27,16 @@ test('complete refuses what is not in step, goes on after a failure at any point
   expect(await value(app, 'SELECT phase FROM lockstep.phase')).toBe('reverse');
   await spoil(`UPDATE photos SET width = NULL WHERE id = '${id('photo', 1)}'`);
 
-  // Scopes that could not be written, and work that is not done.
-  await app.query(
-    `INSERT INTO lockstep.quarantine (direction, target, scope, sqlstate, message) VALUES ('reverse', 'photos', '{x}', '22001', 'too long')`,
-  );
-  expect(await world.complete()).toMatchObject({
-    outcome: 'refused',
-    refusals: [{ name: 'quarantine' }],
-    report: null,
-  });
-  await app.query('DELETE FROM lockstep.quarantine');
+  // Scopes that could not be written, those whose work was interrupted a moment ago, and work that is not done.
+  const states = ['22001', '40003'];
+  const put = (state: string) =>
+    `INSERT INTO lockstep.quarantine (direction, target, scope, sqlstate, message) VALUES ('reverse', 'photos', '{x}', '${state}', 'why')`;
+  for (const state of states) {
+    await app.query(put(state));
+    const outcome = await world.complete();
+    expect(outcome, state).toMatchObject({ outcome: 'refused', refusals: [{ name: 'quarantine' }], report: null });
+    await app.query('DELETE FROM lockstep.quarantine');
+  }
   await app.query(
     `INSERT INTO lockstep.in_flight (id, direction, kind, shard, commit_lsn, committed_at, key_count) VALUES (gen_random_uuid(), 'reverse', 'changes', 0, '0/1', now(), 1)`,
   );
@@ -48,19 +48,17 @@ test('complete refuses what is not in step, goes on after a failure at any point
 
   // What legacy refuses in the very last moment, when everything has been asked.
   const refusing = await world.database.client();
-  const failpoints = async (point: string) => {
-    if (point !== 'complete.validated') return;
-    await refusing.query(`BEGIN; SELECT FROM lockstep.phase FOR SHARE;
-      INSERT INTO lockstep.quarantine (direction, target, scope, sqlstate, message) VALUES ('reverse', 'photos', '{x}', '22001', 'too long')`);
-    setTimeout(() => refusing.query('COMMIT'), 500);
-  };
-  expect(await world.complete({ failpoints })).toMatchObject({
-    outcome: 'refused',
-    refusals: [{ name: 'quarantine' }],
-    report: null,
-  });
-  expect(await value(app, 'SELECT phase FROM lockstep.phase')).toBe('reverse');
-  await app.query('DELETE FROM lockstep.quarantine');
+  for (const state of states) {
+    const failpoints = async (point: string) => {
+      if (point !== 'complete.validated') return;
+      await refusing.query(`BEGIN; SELECT FROM lockstep.phase FOR SHARE; ${put(state)}`);
+      setTimeout(() => refusing.query('COMMIT'), 500);
+    };
+    const outcome = await world.complete({ failpoints });
+    expect(outcome, state).toMatchObject({ outcome: 'refused', refusals: [{ name: 'quarantine' }], report: null });
+    expect(await value(app, 'SELECT phase FROM lockstep.phase')).toBe('reverse');
+    await app.query('DELETE FROM lockstep.quarantine');
+  }
 
   // A cutover or rollback holds this lock.
   const busy = await world.database.client();

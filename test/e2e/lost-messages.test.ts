@@ -105,3 +105,22 @@ test('a backfill whose message was lost is sent again and goes on', { timeout: 1
   await w.sync();
   expect(w.told).toContain('backfill.sent-again');
 });
+
+test('the message of a first backfill that nobody has begun is sent again, and no other one made', {
+  timeout: 120_000,
+}, async () => {
+  await using still = await stillWorld();
+  const told: string[] = [];
+  const w: World = { ...still, telemetry: { log: (_, event) => void told.push(event), measure() {} } };
+  await w.app.query(writes);
+  const { sqs, queueUrl, deadLetterQueueUrl } = w.queue;
+  await using _listening = await startListening(w, undefined, { limits: impatient, deadLetterQueueUrl });
+  await eventually(async () => (await countMessages(sqs, queueUrl)) > 0);
+  // Within the five minutes in which a queue remembers its deduplication id.
+  await sqs.send(new PurgeQueueCommand({ QueueUrl: queueUrl }));
+  await using _applying = await startApplying(w);
+  await eventually(() => told.includes('backfill.sent-again'), { timeoutMs: 60_000 });
+  await w.sync();
+  expect(await runs(w)).toEqual([first]);
+  expect(told).not.toContain('queue.messages-lost');
+});

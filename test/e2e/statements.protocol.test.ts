@@ -77,7 +77,7 @@ function statementsOf(loaded: LoadedDirection): Record<string, string> {
     for (const fromStart of [true, false]) {
       statements[`upper bound of ${name}, ${fromStart}`] = upperBoundSql(target, fromStart);
     }
-    for (const { columns } of target.uniques)
+    for (const columns of [target.key, ...target.uniques.map((unique) => unique.columns)])
       statements[`conflicts of ${name} in ${columns}`] = conflictsSql(target, columns);
     for (const child of loaded.targets) {
       for (const parent of child.parents.filter((key) => key.target === name)) {

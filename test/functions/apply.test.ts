@@ -13,6 +13,7 @@ import { migration } from '../../sql/migration.ts';
 import { serverUrl, type TestDatabase, testDatabase } from '../support/database.ts';
 import { changes } from '../support/deliver.ts';
 import { eventually } from '../support/eventually.ts';
+import { startNetwork } from '../support/network.ts';
 import { photomemory } from '../support/photomemory.ts';
 import { type TestQueue, testQueue } from '../support/queue.ts';
 
@@ -162,4 +163,22 @@ test('a database that is away fails the batch, and the function works again when
   await admin.end();
   expect(await handler(event, minute)).toEqual({ batchItemFailures: [] });
   expect(await subscribers(database)).toEqual([user]);
+});
+
+test('a database that is away as the catalogs are to be read: the messages come again at once, and nothing is dead', async () => {
+  await using database = await testDatabase({ template: photomemory });
+  await using network = await startNetwork(database.url);
+  await using queue = await testQueue();
+  const id = await addUser(database);
+  const pool = new pg.Pool({ connectionString: network.url });
+  const handler = handlerOver({ ...database, pool }, queue);
+  const event = await receivedEvent(queue, [encode(await changes(database.pool, { users: [[id]] }))]);
+  const [record] = event.Records;
+  const cut = network.cutAtAnswer(1);
+  expect(await handler(event, minute)).toEqual({ batchItemFailures: [{ itemIdentifier: record?.messageId }] });
+  await cut;
+  // Given back: it does not wait for its visibility timeout.
+  expect(await eventually(() => receive(queue, queue.queueUrl))).toMatchObject({ Body: record?.body });
+  expect(await receive(queue, queue.deadLetterQueueUrl)).toBeUndefined();
+  await pool.end();
 });

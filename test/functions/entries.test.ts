@@ -25,10 +25,8 @@ function environment(database: TestDatabase, queue: TestQueue): Record<string, s
   };
 }
 
-test('the apply function, as Lambda loads it, applies a batch and writes its metrics', async () => {
-  await using database = await testDatabase({ template: photomemory });
-  await using queue = await testQueue();
-  const user = randomUUID();
+/** One batch with one message, handled as Lambda would: the answer is the last line. */
+async function invokeApply(database: TestDatabase, queue: TestQueue, user: string, more: Record<string, string> = {}) {
   await database.pool.query("INSERT INTO users (id, email) VALUES ($1, 'a@example.org')", [user]);
   const body = encode(await changes(database.pool, { users: [[user]] }));
   const attributes = { MessageGroupId: 'forward-0', ApproximateReceiveCount: '1' };
@@ -37,8 +35,14 @@ test('the apply function, as Lambda loads it, applies a batch and writes its met
     const { handler } = await import(${JSON.stringify(join(checkout, 'functions/apply/main.ts'))});
     const answer = await handler(${event}, { getRemainingTimeInMillis: () => 60_000 });
     process.stdout.write(JSON.stringify(answer) + '\\n', () => process.exit());`;
-  const env = environment(database, queue);
-  const { stdout, stderr } = await run(process.execPath, ['--input-type=module', '--eval', invoke], env);
+  const env = { ...environment(database, queue), ...more };
+  return await run(process.execPath, ['--input-type=module', '--eval', invoke], env);
+}
+
+test('the apply function, as Lambda loads it, applies a batch and writes its metrics', async () => {
+  await using database = await testDatabase({ template: photomemory });
+  await using queue = await testQueue();
+  const { stdout, stderr } = await invokeApply(database, queue, randomUUID());
   expect(stderr).toBe('');
   const lines = stdout
     .trim()
@@ -47,6 +51,15 @@ test('the apply function, as Lambda loads it, applies a batch and writes its met
   expect(lines.at(-1)).toEqual({ batchItemFailures: [] });
   expect(lines.some((line) => line.service === 'apply' && '_aws' in line)).toBe(true);
   expect((await database.pool.query('SELECT FROM user_subscriptions')).rowCount).toBe(1);
+});
+
+test('more apply functions at once than the server has locks for do nothing, and say so', async () => {
+  await using database = await testDatabase({ template: photomemory });
+  await using queue = await testQueue();
+  const { stderr } = await invokeApply(database, queue, randomUUID(), { LOCKSTEP_APPLY_CONCURRENCY: '1000' });
+  expect(stderr).toContain('LS_LOCK_BUDGET');
+  expect(stderr).toContain('1000 concurrent merges');
+  expect((await database.pool.query('SELECT FROM lockstep.in_flight')).rowCount).toBe(1);
 });
 
 test('the listener, as its container starts it, captures until SIGTERM, and ends with 0', async () => {

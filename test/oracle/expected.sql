@@ -1,10 +1,10 @@
 -- What the normalized tables should hold, written from the strategy's INSERT ... SELECT and the errata, into temporary
 -- tables oracle_<table>. It shares nothing with the views of sql/: where both could say one thing in two ways, this is
 -- the other way. `oracle_refused` are the scopes that the new schema cannot store; with certain = false it depends on
--- the order of events whether it can.
+-- the order of events whether it can; moved: because a row of theirs is held elsewhere, or they hold one of another.
 SET LOCAL TimeZone = 'UTC';
 
-CREATE TEMP TABLE oracle_refused (target text, scope uuid, certain boolean) ON COMMIT DROP;
+CREATE TEMP TABLE oracle_refused (target text, scope uuid, certain boolean, moved boolean DEFAULT false) ON COMMIT DROP;
 
 -- 004 -----------------------------------------------------------------------------------------------------------------
 CREATE TEMP TABLE candidate_subscriptions ON COMMIT DROP AS
@@ -47,6 +47,25 @@ INSERT INTO oracle_refused
 SELECT DISTINCT 'user_subscriptions', user_id, false FROM candidate_subscriptions
 WHERE stripe_subscription_id IN (
   SELECT stripe_subscription_id FROM candidate_subscriptions GROUP BY stripe_subscription_id HAVING count(*) > 1);
+
+-- What cannot be stored holds up others: a subscription that is to move there or has moved away from there stays where the
+-- target had it, and what stays keeps its Stripe subscription from those that legacy gives it to.
+DO $$
+BEGIN
+  LOOP
+    INSERT INTO oracle_refused
+    SELECT DISTINCT 'user_subscriptions', held.user_id, false, true
+    FROM (
+      SELECT unnest(CASE WHEN t.id = c.id THEN ARRAY[t.user_id, c.user_id] ELSE ARRAY[c.user_id] END) AS user_id
+      FROM user_subscriptions t JOIN candidate_subscriptions c
+        ON (t.id = c.id OR t.stripe_subscription_id = c.stripe_subscription_id) AND t.user_id <> c.user_id
+      WHERE t.user_id IN (SELECT scope FROM oracle_refused WHERE target = 'user_subscriptions')
+        OR (t.id = c.id AND c.user_id IN (SELECT scope FROM oracle_refused WHERE target = 'user_subscriptions'))
+    ) AS held
+    WHERE held.user_id NOT IN (SELECT scope FROM oracle_refused WHERE target = 'user_subscriptions');
+    EXIT WHEN NOT FOUND;
+  END LOOP;
+END $$;
 
 CREATE TEMP TABLE oracle_user_subscriptions (LIKE user_subscriptions) ON COMMIT DROP;
 INSERT INTO oracle_user_subscriptions (id, user_id, plan_id, status, current_period_start, current_period_end,
@@ -146,6 +165,13 @@ SELECT DISTINCT 'project_media', project_id, true FROM candidate_places WHERE pl
 INSERT INTO oracle_refused
 SELECT DISTINCT 'project_media', project_id, false FROM candidate_places
 WHERE photo_id IN (SELECT scope FROM oracle_refused WHERE target = 'media_files');
+
+-- A photo that is to move to such a project, or has moved away from it, stays where the target had it.
+INSERT INTO oracle_refused
+SELECT DISTINCT 'project_media', unnest(ARRAY[t.project_id, c.project_id]), false, true
+FROM project_media t JOIN candidate_places c ON c.photo_id = t.id
+WHERE c.project_id <> t.project_id AND EXISTS (
+  SELECT FROM oracle_refused r WHERE r.target = 'project_media' AND r.scope IN (t.project_id, c.project_id));
 
 CREATE TEMP TABLE oracle_project_media (LIKE project_media) ON COMMIT DROP;
 INSERT INTO oracle_project_media (id, project_id, media_file_id, display_order, duration_seconds, transition_type, added_at)

@@ -85,7 +85,7 @@ async function rowDifferences(client: ClientBase, table: string): Promise<Oracle
        -- A row that may or may not be there is compared when it is expected.
        AND NOT EXISTS (
          SELECT FROM oracle_refused r WHERE r.target = '${table}' AND NOT r.certain AND r.scope = both_sides.scope
-           AND (expected IS NULL OR r.target = 'user_subscriptions'))
+           AND (expected IS NULL OR r.moved OR r.target = 'user_subscriptions'))
      LIMIT 100`,
   );
   return rows.flatMap(({ key, expected, actual, columns }): OracleDifference[] => {

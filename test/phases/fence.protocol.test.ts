@@ -14,7 +14,12 @@ test('a forward message that comes after the cutover changes nothing, and holds 
     await library.settle();
     await library.arm();
     await library.validate();
+    // Of an earlier time in which legacy was kept in step.
+    await database.pool.query(
+      `INSERT INTO lockstep.backfill (id, direction, reason) VALUES (gen_random_uuid(), 'reverse', 'test')`,
+    );
     expect(await library.change('cutover')).toMatchObject({ outcome: 'switched' });
+    expect((await app.query('SELECT FROM lockstep.backfill WHERE finished_at IS NULL')).rowCount).toBe(0);
   }
   // Nobody applies: legacy does not have this yet, and a merge from there would take it back.
   await app.query("UPDATE library.borrowings SET remark = 'new' WHERE id = 1");

@@ -92,6 +92,26 @@ test('a guarded column whose default is another each time is not compared with i
   expect(await readDefaults(pool, guard)).toEqual([{ name: 'plan', value: 'NULL' }]);
 });
 
+test('what is no longer to be guarded is guarded no more after the next `arm`', async () => {
+  await using library = await startLibrary();
+  const { pool } = library.database;
+  const guarding = async () => {
+    const { rows } = await pool.query<{ name: string }>(
+      "SELECT tgname AS name FROM pg_trigger WHERE tgrelid = 'library.people'::regclass AND tgname LIKE 'lockstep%' ORDER BY 1",
+    );
+    return rows.map(({ name }) => name);
+  };
+  await library.arm();
+  const all = await guarding();
+  expect(all).toContain('lockstep_guard_legacy_insert');
+  await library.app.query('ALTER TABLE library.people ALTER plan SET DEFAULT md5(random()::text)');
+  await library.arm();
+  expect(await guarding()).toEqual(all.filter((name) => name !== 'lockstep_guard_legacy_insert'));
+  await library.app.query("ALTER TABLE library.people ALTER plan SET DEFAULT 'basic'");
+  await library.arm();
+  expect(await guarding()).toEqual(all);
+});
+
 test('`arm` beside a cutover enables the triggers of the phase that this one leads to', async () => {
   await using library = await startLibrary();
   await library.arm();

@@ -1,11 +1,13 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SetQueueAttributesCommand } from '@aws-sdk/client-sqs';
+import pg from 'pg';
 import { expect, test } from 'vitest';
 import type { Failpoint, Failpoints } from '../../engine/failpoint.ts';
 import { type Server, startServer } from '../chaos/server.ts';
 import { startApplying, startListening } from '../e2e/world.ts';
 import { eventually } from '../support/eventually.ts';
+import { startNetwork } from '../support/network.ts';
 import { catalogs, type Library, stillLibrary } from './world.ts';
 
 interface OwnServer extends Library {
@@ -74,39 +76,55 @@ test('kill -9 of the server in the middle of a cutover leaves not a trace; just 
   await goesOn(library, 'after the commit');
 });
 
+interface HeldCommits {
+  /** Resolves when the COMMIT of a change waits. */
+  waits(): Promise<unknown>;
+  release(): Promise<void>;
+}
+
+/** From now on a commit is in the WAL, waits for a standby which is not there, and is not answered. */
+async function holdCommits(pool: pg.Pool): Promise<HeldCommits> {
+  await pool.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
+  await pool.query('SELECT pg_reload_conf()');
+  const waiting = `SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE $1`;
+  const waits = (query: string) => eventually(async () => (await pool.query(waiting, [query])).rowCount === 1);
+  // The server takes a moment to wait for it: what committed before that has not waited, and is tried again.
+  let probe: Promise<unknown> | undefined;
+  await eventually(async () => {
+    probe ??= pool
+      .query(
+        "/* probe */ BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'probe', ''); COMMIT",
+      )
+      .catch(() => undefined)
+      .finally(() => {
+        probe = undefined;
+      });
+    return (await pool.query(waiting, ['/* probe */%'])).rowCount === 1;
+  });
+  return {
+    waits: () => waits('COMMIT'),
+    async release() {
+      await pool.query('ALTER SYSTEM RESET synchronous_standby_names');
+      await pool.query('SELECT pg_reload_conf()');
+      await probe;
+    },
+  };
+}
+
 test('the server is killed when the commit is written and nobody has been told: the cutover asks, and says that it is done', {
   timeout: 400_000,
 }, async () => {
   await using library = await startOwn();
-  const { pool } = library.database;
   await library.validate();
   let killed: Promise<void> | undefined;
   const result = await library.change('cutover', {
     maxPauseMs: 60_000,
     failpoints: at('switch.before-commit', async () => {
-      // A commit that waits for a standby which is not there is in the WAL, and is not answered.
-      await pool.query("ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
-      await pool.query('SELECT pg_reload_conf()');
-      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE $1`;
-      // The server takes a moment to wait for it: what committed before that has not waited, and is tried again.
-      let probe: Promise<unknown> | undefined;
-      await eventually(async () => {
-        probe ??= pool
-          .query(
-            "/* probe */ BEGIN; SET LOCAL synchronous_commit = on; SELECT pg_logical_emit_message(true, 'probe', ''); COMMIT",
-          )
-          .catch(() => undefined)
-          .finally(() => {
-            probe = undefined;
-          });
-        return (await pool.query(waiting, ['/* probe */%'])).rowCount === 1;
-      });
+      const held = await holdCommits(library.database.pool);
       killed = (async () => {
-        await eventually(async () => (await pool.query(waiting, ['COMMIT'])).rowCount === 1);
+        await held.waits();
         await kill(library);
-        await probe;
-        await pool.query('ALTER SYSTEM RESET synchronous_standby_names');
-        await pool.query('SELECT pg_reload_conf()');
+        await held.release();
       })();
     }),
   });
@@ -114,6 +132,37 @@ test('the server is killed when the commit is written and nobody has been told: 
   expect(result).toMatchObject({ outcome: 'switched', phase: 'reverse' });
   expect(await library.phase()).toBe('reverse');
   await goesOn(library, 'the answer was lost');
+});
+
+test('only the connection breaks, and the server goes on committing: the cutover asks until that is over', {
+  timeout: 400_000,
+}, async () => {
+  await using library = await startOwn();
+  const { pool, url } = library.database;
+  await using network = await startNetwork(url);
+  await using through = new AsyncDisposableStack();
+  const cuttable = through.adopt(new pg.Pool({ connectionString: network.url }), (ended) => ended.end());
+  cuttable.on('error', () => undefined);
+  await library.validate();
+  let released: Promise<void> | undefined;
+  const result = await library.change('cutover', {
+    pool: cuttable,
+    maxPauseMs: 60_000,
+    failpoints: at('switch.before-commit', async () => {
+      const held = await holdCommits(pool);
+      released = (async () => {
+        await held.waits();
+        network.cut();
+        const asking = "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_try_advisory_xact_lock%'";
+        await eventually(async () => (await pool.query(asking)).rowCount);
+        expect(await library.phase()).toBe('forward');
+        await held.release();
+      })();
+    }),
+  });
+  await released;
+  expect(result).toMatchObject({ outcome: 'switched', phase: 'reverse' });
+  await goesOn(library, 'the connection was lost');
 });
 
 test('kill -9 of the server at any moment of a cutover and of the way back: wholly forward or wholly reverse', {

@@ -78,6 +78,8 @@ export async function converge(world: World, seeds: readonly number[]): Promise<
       stop.abort();
     }
     await Promise.all(feeding);
+    // Before the retry, too: that one merges exclusively, and finds what merges beside each other may have missed.
+    expect(await differences(pool, loaded), `seed ${seed}, before the retry`).toEqual({});
     await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + timeoutMs });
     expect(await differences(pool, loaded), `seed ${seed}`).toEqual({});
     if (world.oracle) expect(await world.oracle(pool), `seed ${seed}: the independent oracle`).toEqual([]);

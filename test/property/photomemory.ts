@@ -1,5 +1,6 @@
 import type { Random } from '../../engine/random.ts';
 import { migration } from '../../sql/migration.ts';
+import { oracleDifferences } from '../oracle/oracle.ts';
 import { photomemory } from '../support/photomemory.ts';
 import type { World } from './converge.ts';
 
@@ -67,4 +68,12 @@ export const photomemoryWorld: World = {
   // Half of them concern photos: the target that a row can move about in is theirs.
   statement: (random) =>
     random.pick(random.chance(0.5) ? statements.filter((one) => /photos/.test(String(one))) : statements)(random),
+  async oracle(pool) {
+    const client = await pool.connect();
+    try {
+      return await oracleDifferences(client);
+    } finally {
+      client.release();
+    }
+  },
 };

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import { enterBackfill } from '../../engine/backfill/record.ts';
-import { runBackfill } from '../../engine/backfill/run.ts';
+import { createApplier } from '../../engine/apply/applier.ts';
+import type { BackfillMessage } from '../../engine/message/message.ts';
 import { readStatus } from '../../engine/status/status.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { migration } from '../../sql/migration.ts';
@@ -53,16 +53,21 @@ test('the applier runs a whole backfill, and cannot write what it only reads', a
   pool.on('error', () => {});
   try {
     const loaded = await loadPhotomemory(pool);
-    const id = randomUUID();
-    await enterBackfill(pool, loaded, {
-      id,
+    const message: BackfillMessage = {
+      version: 1,
+      kind: 'backfill',
+      id: randomUUID(),
       direction: 'forward',
       reason: 'first start',
       targets: migration.forward.targets.map(({ name }) => name),
-    });
-    expect(await runBackfill({ pool, loaded, runId: id, deadlineMs: Date.now() + 60_000, telemetry: silent })).toBe(
-      'finished',
+    };
+    await db.pool.query(
+      `INSERT INTO lockstep.in_flight (id, direction, kind, shard, commit_lsn, committed_at, key_count)
+       VALUES ($1, 'forward', 'backfill', 0, '0/0', clock_timestamp(), 0)`,
+      [message.id],
     );
+    const applier = createApplier({ pool, loaded, telemetry: silent });
+    expect(await applier.apply([message], { deadlineMs: Date.now() + 60_000 })).toEqual([{ kind: 'done' }]);
     expect(await value(pool, 'SELECT count(*)::int FROM media_files')).toBeGreaterThan(300);
     for (const write of [
       'TRUNCATE photos',
@@ -71,6 +76,7 @@ test('the applier runs a whole backfill, and cannot write what it only reads', a
       'DELETE FROM subscription_plans',
       'INSERT INTO system_settings VALUES (1)',
       "UPDATE lockstep.phase SET phase = 'reverse'",
+      "UPDATE lockstep.in_flight SET commit_lsn = '0/0'",
     ]) {
       expect(await sqlStateOf(pool.query(write)), write).toBe(denied);
     }

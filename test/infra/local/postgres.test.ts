@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
@@ -16,6 +15,22 @@ import { eventually } from '../../support/eventually.ts';
 async function scratch() {
   const path = await mkdtemp(join(temporaryRoot(undefined), 'lockstep-test-'));
   return { path, data: join(path, 'data'), [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+/** What is temporary is made in a directory of this test's own: others are at work in the usual one. */
+async function temporaryDirectory() {
+  const { path, [Symbol.asyncDispose]: remove } = await scratch();
+  await chmod(path, 0o755);
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = path;
+  return {
+    servers: () => readdirSync(path).filter((name) => name.startsWith('lockstep-postgres-')),
+    async [Symbol.asyncDispose]() {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+      await remove();
+    },
+  };
 }
 
 async function query(url: string, sql: string): Promise<unknown[]> {
@@ -180,16 +195,16 @@ test('data of another major version is left alone', async () => {
 
 test('a taken port is named, and nothing is left', async () => {
   await using server = await startPostgres({ fsync: false });
-  const before = readdirSync(tmpdir()).length;
+  await using temporary = await temporaryDirectory();
   await expect(startPostgres({ port: server.port })).rejects.toMatchObject({ code: 'LS_PORT_IN_USE' });
-  expect(readdirSync(tmpdir()).length).toBe(before);
+  expect(temporary.servers()).toEqual([]);
 });
 
 test('a server that does not start says what it said, and nothing is left', async () => {
-  const before = readdirSync(tmpdir()).length;
+  await using temporary = await temporaryDirectory();
   await expect(startPostgres({ fsync: false, settings: { shared_buffers: 'plenty' } })).rejects.toMatchObject({
     code: 'LS_LOCAL_POSTGRES',
     message: expect.stringMatching(/did not start.*invalid value for parameter "shared_buffers"/s),
   });
-  expect(readdirSync(tmpdir()).length).toBe(before);
+  expect(temporary.servers()).toEqual([]);
 });

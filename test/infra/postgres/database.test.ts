@@ -3,12 +3,15 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { expect, test } from 'vitest';
+import { remedyFor } from '../../../engine/sqlstate.ts';
 import { freePort } from '../../../infra/local/port.ts';
 import { startPostgres } from '../../../infra/local/postgres.ts';
 import { openDatabase } from '../../../infra/postgres/database.ts';
+import { isDatabaseLost } from '../../../infra/postgres/explain.ts';
 import { createSecretCache } from '../../../infra/secrets/cache.ts';
 import { testDatabase } from '../../support/database.ts';
 import { eventually } from '../../support/eventually.ts';
+import { startNetwork } from '../../support/network.ts';
 
 const tlsFile = (name: string) => fileURLToPath(new URL(`./tls/${name}`, import.meta.url));
 const open = (url: string, more: Partial<Parameters<typeof openDatabase>[0]> = {}) =>
@@ -62,6 +65,19 @@ test('a connection that is lost between two statements ends nothing but itself',
   await expect(client.query('SELECT')).rejects.toThrow();
   client.release(true);
   expect((await database.pool.query('SELECT 1')).rowCount).toBe(1);
+});
+
+test('an answer of a server that is silently gone is not waited for, and the next question finds another connection', async () => {
+  await using database = await testDatabase();
+  await using network = await startNetwork(database.url);
+  await using opened = await open(network.url, { answerTimeoutMs: 200, connectTimeoutMs: 200 });
+  network.fallSilent();
+  const lost = await opened.pool.query('SELECT 1').catch((error: unknown) => error);
+  expect(lost).toBeInstanceOf(Error);
+  expect(isDatabaseLost(lost)).toBe(true);
+  expect(remedyFor(lost, false)).toBe('retry');
+  network.speak();
+  expect((await opened.pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
 });
 
 test('the password is asked for at each new connection, and fetched again when it was rotated', async () => {

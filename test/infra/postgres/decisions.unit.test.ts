@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { describe, expect, test } from 'vitest';
 import { LockstepError } from '../../../engine/errors.ts';
+import { remedyFor } from '../../../engine/sqlstate.ts';
 import { parseDatabaseSecret, parseDatabaseUrl } from '../../../infra/postgres/address.ts';
-import { explainConnectionError } from '../../../infra/postgres/explain.ts';
+import { explainConnectionError, isDatabaseLost } from '../../../infra/postgres/explain.ts';
 import { sslModeFor, tlsOptions } from '../../../infra/postgres/tls.ts';
 
 const password = 'p@ss:w/rd';
@@ -99,6 +102,7 @@ describe('why the database cannot be entered', () => {
     ['ECONNREFUSED', 'LS_DATABASE_UNREACHABLE', 'Nothing listens at db.example:6543.'],
     ['ENOTFOUND', 'LS_DATABASE_UNREACHABLE', 'The host db.example has no address (ENOTFOUND).'],
     ['28P01', 'LS_DATABASE_REFUSED', 'db.example:6543 does not let user app in (SQLSTATE 28P01).'],
+    ['57P03', 'LS_DATABASE_UNREACHABLE', 'db.example:6543 is starting up or shutting down (SQLSTATE 57P03).'],
     ['3D000', 'LS_DATABASE_REFUSED', 'The server at db.example:6543 has no database photos.'],
     ['SELF_SIGNED_CERT_IN_CHAIN', 'LS_DATABASE_TLS', /db\.example:6543 did not prove who it is/],
     ['ERR_TLS_CERT_ALTNAME_INVALID', 'LS_DATABASE_TLS', /sslmode=verify-full/],
@@ -113,5 +117,63 @@ describe('why the database cannot be entered', () => {
   test('an error that is not about connecting stays what it is', () => {
     const error = failure('42P01');
     expect(explainConnectionError(error, address)).toBe(error);
+  });
+});
+
+describe('what an error without SQLSTATE asks for', () => {
+  test.each([
+    ['ECONNRESET', 'retry'],
+    ['EAI_AGAIN', 'retry'],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'retry'],
+    ['ERR_STREAM_DESTROYED', 'retry'],
+    ['ERR_INVALID_ARG_TYPE', 'stop'],
+    ['ERR_OUT_OF_RANGE', 'stop'],
+  ] as const)('%s: %s', (code, remedy) => {
+    expect(remedyFor(Object.assign(new Error('said'), { code }), false)).toBe(remedy);
+  });
+});
+
+describe('whether the database went away', () => {
+  const ofServer = (code: string) => Object.assign(new Error('said'), { code, severity: 'FATAL' });
+  test.each([
+    ['57P01', true],
+    ['57P02', true],
+    ['57P03', true],
+    ['53300', true],
+    ['08006', true],
+    ['57014', false],
+    ['42P01', false],
+    ['28P01', false],
+  ])('SQLSTATE %s: %s', (code, lost) => {
+    expect(isDatabaseLost(ofServer(code))).toBe(lost);
+  });
+
+  test.each([
+    ['ECONNRESET', true],
+    ['ECONNREFUSED', true],
+    ['EPIPE', true],
+    ['EAI_AGAIN', true],
+    ['EACCES', false],
+    ['ERR_INVALID_ARG_TYPE', false],
+  ])('code %s: %s', (code, lost) => {
+    expect(isDatabaseLost(Object.assign(new Error('said'), { code, syscall: 'connect' }))).toBe(lost);
+    // Of a file.
+    expect(isDatabaseLost(Object.assign(new Error('said'), { code, syscall: 'open' }))).toBe(false);
+  });
+
+  test('what the driver says without a code is what the driver that is installed says', () => {
+    const require = createRequire(import.meta.url);
+    const source = ['pg/lib/client.js', 'pg/lib/connection.js', 'pg-pool']
+      .map((file) => readFileSync(require.resolve(file), 'utf8'))
+      .join('');
+    const said = [...source.matchAll(/new Error\('([^']*(?:terminated|timeout|connection error|establishing)[^']*)'/g)];
+    const words = new Set(said.map(([, words]) => words as string));
+    expect(words.size).toBeGreaterThan(4);
+    for (const text of words) {
+      const error = new Error(text);
+      expect([text, isDatabaseLost(error), remedyFor(error, false)]).toEqual([text, true, 'retry']);
+    }
+    const other = new Error('something else');
+    expect([isDatabaseLost(other), remedyFor(other, false), remedyFor(other, true)]).toEqual([false, 'stop', 'retry']);
   });
 });

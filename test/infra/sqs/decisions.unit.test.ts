@@ -62,7 +62,13 @@ describe('what a refusal asks for', () => {
     [failed('TimeoutError'), 'retry'],
     [Object.assign(new Error('connect'), { code: 'ECONNREFUSED' }), 'retry'],
   ] as const)('request %s: %s', (error, remedy) => {
-    expect(requestRemedy(error)).toBe(remedy);
+    expect(requestRemedy(error, false)).toBe(remedy);
+  });
+
+  test('who hands out the credentials may be away for a while; without any at the start there are none', () => {
+    const error = failed('CredentialsProviderError');
+    expect([requestRemedy(error, false), requestRemedy(error, true)]).toEqual(['stop', 'retry']);
+    expect(requestRemedy(failed('AccessDenied', 403), true)).toBe('stop');
   });
 });
 

@@ -161,3 +161,27 @@ test('aborting ends a publication that cannot succeed', async () => {
   const publishing = publisherThrough(proxy, queue, counting()).publish(outgoing(1), stop.signal);
   await expect(publishing).rejects.toThrow('asked to stop');
 });
+
+test('credentials that cannot be renewed are waited for, once a request has succeeded', async () => {
+  await using queue = await testQueue();
+  let away = 0;
+  // A container's role: whose credentials have to be asked for again and again.
+  const credentials = async () => {
+    if (away > 0) {
+      away -= 1;
+      throw Object.assign(new Error('Could not load credentials'), { name: 'CredentialsProviderError' });
+    }
+    return { accessKeyId: 'local', secretAccessKey: 'local', expiration: new Date(Date.now() + 1) };
+  };
+  const client = new SQSClient({ endpoint: queue.endpoint, region: queue.region, credentials, maxAttempts: 1 });
+  const telemetry = counting();
+  const clock = { pauseMs: async () => {} };
+  const publisher = createPublisher({ client, queueUrl: queue.queueUrl, telemetry, clock });
+  const messages = outgoing(2);
+  for (const message of messages) {
+    await publisher.publish([message], never);
+    away = 2;
+  }
+  expect([away, telemetry.sums.sqs_entries_retried]).toEqual([2, 2]);
+  expect(await bodies(queue)).toEqual(expected(messages));
+});
