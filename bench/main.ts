@@ -56,7 +56,23 @@ const chosen = benchmarks.filter(({ name, long }) =>
 const startedAt = new Date();
 const rows: (Row & { benchmark: string })[] = [];
 const failures: string[] = [];
-for (const benchmark of chosen) {
+
+/** Writes down what there is so far, and what is not: a long run that is stopped keeps what it has measured. */
+async function keep(notYet: readonly Benchmark[]): Promise<void> {
+  // A part of the table, or a look at it, does not replace the record of the whole.
+  if (size !== 'full' || names.length > 0) return;
+  const result = {
+    size,
+    startedAt: startedAt.toISOString(),
+    seconds: Math.round((Date.now() - startedAt.getTime()) / 1000),
+    machine: await describeMachine(),
+    rows,
+    failures: [...failures, ...notYet.map(({ name }) => `${name}: the run was ended before it`)],
+  };
+  await record(result, options.scale ? 'scale' : 'results');
+}
+
+for (const [index, benchmark] of chosen.entries()) {
   const sinceMs = performance.now();
   const note = (text: string) => process.stderr.write(`  ${benchmark.name}: ${text}\n`);
   process.stderr.write(`${benchmark.name}: ${benchmark.summary}\n`);
@@ -68,16 +84,7 @@ for (const benchmark of chosen) {
     process.stderr.write(`  ${failures.at(-1)}\n`);
   }
   note(`${((performance.now() - sinceMs) / 1000).toFixed(0)} s`);
+  await keep(chosen.slice(index + 1));
 }
-const result = {
-  size,
-  startedAt: startedAt.toISOString(),
-  seconds: Math.round((Date.now() - startedAt.getTime()) / 1000),
-  machine: await describeMachine(),
-  rows,
-  failures,
-};
 process.stdout.write(`${tableOf(rows)}\n`);
-// A part of the table, or a look at it, does not replace the record of the whole.
-if (size === 'full' && names.length === 0) await record(result, options.scale ? 'scale' : 'results');
 process.exitCode = failures.length > 0 ? 2 : 0;

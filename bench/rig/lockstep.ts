@@ -29,7 +29,8 @@ export interface LockstepOptions {
   readonly parts?: readonly ('listener' | 'applier')[];
 }
 
-const settleMs = 15 * 60_000;
+/** As long as ten million keys may take on a slow machine; whoever waits is told of a process that ends. */
+const settleMs = 45 * 60_000;
 
 /** Says that the targets have been derived, so that the first listener does not ask for it. */
 export async function prepareStream(pool: pg.Pool): Promise<void> {

@@ -3,7 +3,6 @@ import { createApplier } from '../../engine/apply/applier.ts';
 import { limitsWithinBudget } from '../../engine/apply/limits.ts';
 import { type LoadedDirection, loadDirection } from '../../engine/migration/load.ts';
 import { silent } from '../../engine/telemetry.ts';
-import { startPostgres } from '../../infra/local/postgres.ts';
 import { migration } from '../../sql/migration.ts';
 import { type BenchContext, type Benchmark, type Row, sized } from '../benchmark.ts';
 import { median, ratios } from '../numbers.ts';
@@ -11,6 +10,7 @@ import { applyAll } from '../rig/appliers.ts';
 import { ownCpuMs, serverCpuMs } from '../rig/cpu.ts';
 import { createPhotomemory, emptyTargets, fillLegacy, insertSelect, openPool } from '../rig/data.ts';
 import { enterAll, packAll } from '../rig/messages.ts';
+import { startServer } from '../rig/server.ts';
 import { timed } from '../rig/time.ts';
 
 /** Batches in hand at once, as in `lockstep dev`. */
@@ -30,7 +30,7 @@ export const apply: Benchmark = {
   async run(context) {
     const turns = sized(context, 3, 2, 1);
     const photos = sized(context, 150_000, 20_000, 400);
-    await using server = await startPostgres();
+    await using server = await startServer();
     await using parts = new AsyncDisposableStack();
     await createPhotomemory(server, 'small');
     await createPhotomemory(server, 'large');

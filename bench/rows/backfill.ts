@@ -4,12 +4,12 @@ import { enterBackfill } from '../../engine/backfill/record.ts';
 import { runBackfill } from '../../engine/backfill/run.ts';
 import { type LoadedDirection, loadDirection } from '../../engine/migration/load.ts';
 import { silent } from '../../engine/telemetry.ts';
-import { startPostgres } from '../../infra/local/postgres.ts';
 import { migration } from '../../sql/migration.ts';
 import { type Benchmark, type Row, sized } from '../benchmark.ts';
 import { median, ratios } from '../numbers.ts';
 import { serverCpuMs } from '../rig/cpu.ts';
 import { createPhotomemory, emptyTargets, fillLegacy, insertSelect, openPool } from '../rig/data.ts';
+import { startServer } from '../rig/server.ts';
 import { timed } from '../rig/time.ts';
 
 const targets = ['user_subscriptions', 'media_files', 'project_media'];
@@ -21,7 +21,7 @@ export const backfill: Benchmark = {
   async run(context) {
     const turns = sized(context, 3, 2, 1);
     const photos = sized(context, 150_000, 20_000, 400);
-    await using server = await startPostgres();
+    await using server = await startServer();
     await using parts = new AsyncDisposableStack();
     for (const name of ['small', 'large']) await createPhotomemory(server, name);
     const [small, large] = [openPool(server, 'small'), openPool(server, 'large')];

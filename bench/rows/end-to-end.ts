@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type pg from 'pg';
-import { type LocalPostgres, startPostgres } from '../../infra/local/postgres.ts';
+import type { LocalPostgres } from '../../infra/local/postgres.ts';
 import { type Benchmark, type Row, type Series, sized } from '../benchmark.ts';
 import { median, ratios } from '../numbers.ts';
 import { serverCpuMs } from '../rig/cpu.ts';
 import { copyDatabase, createPhotomemory, fillLegacy, insertSelect, openPool } from '../rig/data.ts';
 import { prepareStream, startLockstep } from '../rig/lockstep.ts';
+import { startServer } from '../rig/server.ts';
 import { timed, until } from '../rig/time.ts';
 
 /** Another value in each turn, so that each changes every row. */
@@ -39,7 +40,7 @@ export const endToEnd: Benchmark = {
   async run(context) {
     const photos = sized(context, 500_000, 50_000, 1_000);
     const turns = sized(context, 2, 1, 1);
-    await using server = await startPostgres({ settings: { max_wal_size: '8GB', wal_receiver_status_interval: '1' } });
+    await using server = await startServer({ max_wal_size: '8GB', wal_receiver_status_interval: '1' });
     await using parts = new AsyncDisposableStack();
     context.note(`writing ${photos} photos, their files and their places, three times`);
     await prepare(server, photos);

@@ -1,10 +1,11 @@
 import pg from 'pg';
-import { type LocalPostgres, startPostgres } from '../../infra/local/postgres.ts';
+import type { LocalPostgres } from '../../infra/local/postgres.ts';
 import { type Benchmark, type Row, sized } from '../benchmark.ts';
 import { percentile } from '../numbers.ts';
 import { createPhotomemory, fillLegacy, insertSelect, openPool } from '../rig/data.ts';
 import { histogram } from '../rig/histogram.ts';
 import { type Lockstep, prepareStream, startLockstep } from '../rig/lockstep.ts';
+import { startServer } from '../rig/server.ts';
 
 /** Changes a second, and how many of them are one transaction: a client that has very many to make makes several at once. */
 const rates = [
@@ -38,7 +39,7 @@ export const latency: Benchmark = {
     const seconds = sized(context, 15, 8, 2);
     const chosen = context.size === 'smoke' ? rates.slice(0, 2) : rates;
     const most = Math.max(...chosen.map(({ perSecond }) => perSecond * (seconds + warmUpSeconds)));
-    await using server = await startPostgres({ settings: { track_commit_timestamp: 'on' } });
+    await using server = await startServer({ track_commit_timestamp: 'on' });
     await createPhotomemory(server, 'latency');
     await using parts = new AsyncDisposableStack();
     const pool = openPool(server, 'latency', 4);

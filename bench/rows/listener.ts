@@ -3,12 +3,13 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type pg from 'pg';
 import { publicationName, slotName } from '../../engine/capture/names.ts';
-import { type LocalPostgres, startPostgres } from '../../infra/local/postgres.ts';
+import type { LocalPostgres } from '../../infra/local/postgres.ts';
 import { type BenchContext, type Benchmark, type Row, sized } from '../benchmark.ts';
 import { ratios } from '../numbers.ts';
 import { createPhotomemory, openPool, photoColumns, photoValues } from '../rig/data.ts';
 import { prepareStream, startLockstep } from '../rig/lockstep.ts';
 import { findProgram } from '../rig/programs.ts';
+import { startServer } from '../rig/server.ts';
 import { until } from '../rig/time.ts';
 
 const database = 'listener';
@@ -28,7 +29,7 @@ export const listener: Benchmark = {
   async run(context) {
     const program = findProgram('pg_recvlogical');
     const turns = sized(context, 3, 2, 1);
-    await using server = await startPostgres();
+    await using server = await startServer();
     await createPhotomemory(server, database);
     await using parts = new AsyncDisposableStack();
     const pool = openPool(server, database);

@@ -2,12 +2,13 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { type LocalPostgres, startPostgres } from '../../infra/local/postgres.ts';
+import type { LocalPostgres } from '../../infra/local/postgres.ts';
 import { type BenchContext, type Benchmark, type Row, sized } from '../benchmark.ts';
 import { median, ratios } from '../numbers.ts';
 import { copyDatabase, createPhotomemory, fillLegacy, insertSelect, openPool } from '../rig/data.ts';
 import { prepareStream, startLockstep } from '../rig/lockstep.ts';
 import { findProgram } from '../rig/programs.ts';
+import { startServer } from '../rig/server.ts';
 
 const clients = 4;
 const modes = ['off', 'on', 'triggers'] as const;
@@ -31,7 +32,7 @@ export const overhead: Benchmark = {
     const photos = sized(context, 100_000, 20_000, 1_000);
     const seconds = sized(context, 6, 5, 2);
     const turns = sized(context, 3, 1, 1);
-    await using server = await startPostgres({ settings: { max_wal_size: '8GB' } });
+    await using server = await startServer({ max_wal_size: '8GB' });
     context.note(`writing ${photos} photos, three times`);
     await prepare(server, photos);
     const results: Record<'fixed' | 'fastest', Record<Mode, Load[]>> = {

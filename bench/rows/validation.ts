@@ -5,13 +5,14 @@ import { quote, quoteRelation } from '../../engine/identifiers.ts';
 import { type LoadedTarget, loadDirection } from '../../engine/migration/load.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { validate } from '../../engine/validate/validate.ts';
-import { type LocalPostgres, startPostgres } from '../../infra/local/postgres.ts';
+import type { LocalPostgres } from '../../infra/local/postgres.ts';
 import { migration } from '../../sql/migration.ts';
 import { seedLegacy } from '../../sql/seed.ts';
 import { type Benchmark, type Row, sized } from '../benchmark.ts';
 import { ratios } from '../numbers.ts';
 import { createPhotomemory, openPool } from '../rig/data.ts';
 import { prepareStream } from '../rig/lockstep.ts';
+import { startServer } from '../rig/server.ts';
 import { timed } from '../rig/time.ts';
 import { derive } from './backfill.ts';
 
@@ -27,7 +28,7 @@ export const validation: Benchmark = {
   async run(context) {
     const users = sized(context, 10_000, 2_000, 50);
     const turns = sized(context, 3, 2, 1);
-    await using server = await startPostgres();
+    await using server = await startServer();
     await createPhotomemory(server, 'validation');
     await using parts = new AsyncDisposableStack();
     const pool = openPool(server, 'validation');
