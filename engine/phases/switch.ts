@@ -14,7 +14,7 @@ import { attemptSwitch, Refused, type SwitchContext } from './attempt.ts';
 import { readFacts } from './facts.ts';
 import { defaultSwitchLimits, type Refusal, refusals, type SwitchLimits } from './findings.ts';
 import { settleChanges } from './position.ts';
-import { compareTouched, countTouched } from './touched.ts';
+import { prepare } from './prepare.ts';
 import { phaseAfter, refusalOf } from './transitions.ts';
 import { takeTurn, turnIsFree, wasCommitted } from './turn.ts';
 
@@ -75,8 +75,6 @@ export type SwitchOutcome =
 const mostAttempts = 12;
 const pauseBetweenAttemptsMs = 150;
 const drainBetweenAttemptsMs = 2_000;
-/** So many scopes may be left for the moment in which writers wait. */
-const fewScopes = 500;
 const prepareMs = 60_000;
 
 /**
@@ -168,28 +166,6 @@ async function doneBefore(pool: pg.Pool, change: SwitchChange): Promise<SwitchOu
   if (last?.change !== change) return undefined;
   const pauseMs = last.pause === null ? null : Number(last.pause);
   return { outcome: 'already', phase: last.phase, changedAt: `${last.at}Z`, pauseMs };
-}
-
-/** Compares what was touched since the last validation, while nobody waits, until little is left. */
-async function prepare(
-  { client, pool, ending }: SwitchContext,
-  deadlineMs: number,
-): Promise<SwitchOutcome | undefined> {
-  for (;;) {
-    const { compared, agreed } = await compareTouched(client, ending);
-    const scopesLeft = await countTouched(pool, ending.name);
-    // What does not agree at once is on its way, or has drifted: the comparison under the locks will tell.
-    if (compared === 0 || agreed === 0) return scopesLeft <= fewScopes ? undefined : tooMuch(scopesLeft);
-    const timeIsUp = Date.now() >= deadlineMs;
-    if (scopesLeft <= fewScopes && (compared < fewScopes || timeIsUp)) return undefined;
-    if (timeIsUp) return { outcome: 'continue', scopesLeft };
-  }
-}
-
-function tooMuch(scopesLeft: number): SwitchOutcome {
-  const reason = `${scopesLeft} scopes have been written since they were last compared and do not agree yet, or are being written by transactions that are open.`;
-  const remedy = 'Run `lockstep wait` and `lockstep validate`, and look for long transactions.';
-  return { outcome: 'refused', refusals: [{ name: 'too-much-to-compare', reason, remedy }] };
 }
 
 async function attemptUntilLocked(context: SwitchContext, telemetry: Telemetry): Promise<SwitchOutcome> {

@@ -7,6 +7,7 @@ import { compareTouched } from '../../engine/phases/touched.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { validate } from '../../engine/validate/validate.ts';
 import { migration } from '../migrations/library/migration.ts';
+import { testDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { catalogs, type Library, startLibrary, stillLibrary } from './world.ts';
 
@@ -197,6 +198,51 @@ test('much that does not agree is refused before anything is locked', async () =
     refusals: [{ name: 'too-much-to-compare', reason: expect.stringMatching(/^1000 scopes have been written/) }],
   });
   expect(locked).toBe(false);
+});
+
+test('what was written after a transaction began that is still open is waited for, in another database, too', {
+  timeout: 180_000,
+}, async () => {
+  await using library = await startLibrary(1_000);
+  await using elsewhere = await testDatabase();
+  await library.arm();
+  await library.validate();
+  const other = await elsewhere.client();
+  const beginSql = 'BEGIN; SELECT pg_current_xact_id()';
+  const write = async (note: string) => {
+    await library.app.query('UPDATE library.loans SET note = $1', [note]);
+    await library.settle();
+  };
+
+  // For too long: it is named, and nothing was locked.
+  await other.query(beginSql);
+  await write('first');
+  const named = new RegExp(
+    `^1000 scopes have been written since a transaction .* in database ${elsewhere.name}, open for`,
+  );
+  const failpoints = (place: string) => {
+    if (place === 'switch.prepared') throw new Error('Nothing was to be locked');
+  };
+  expect(await library.change('cutover', { failpoints })).toMatchObject({
+    outcome: 'refused',
+    refusals: [{ name: 'too-much-to-compare', reason: expect.stringMatching(named) }],
+  });
+  await other.query('COMMIT');
+
+  // No longer than a deadline.
+  await other.query(beginSql);
+  await write('second');
+  expect(await library.change('cutover', { deadlineMs: 0 })).toEqual({ outcome: 'continue', scopesLeft: 1_000 });
+
+  let waits = 0;
+  const done = await library.change('cutover', {
+    maxPauseMs: 20_000,
+    failpoints: async (place) => {
+      if (place === 'switch.waits' && ++waits === 2) await other.query('COMMIT');
+    },
+  });
+  expect(done).toMatchObject({ outcome: 'switched' });
+  expect(waits).toBeGreaterThanOrEqual(2);
 });
 
 test('a row that goes into quarantine after everything has been looked at stops the cutover under the locks', async () => {
