@@ -83,7 +83,7 @@ async function upsert(
   result.inserted += Number(row.inserted);
   result.updated += Number(row.updated);
   for (const { key, scope } of row.arrivals ?? []) result.arrivals.push({ target, scope, key });
-  // A row that someone else inserted meanwhile is seen by the next statement, as a stray.
+  // What someone else has written meanwhile is seen by the next statement: a row inserted, as a stray; one deleted, as absent.
   for (const scope of row.conflicts ?? []) result.strays.push([{ target, scope }]);
   for (const scopes of row.strays ?? []) result.strays.push(scopes.map((scope) => ({ target, scope })));
   for (const scope of row.lodgers ?? []) result.lodgers.push({ target, scope });

@@ -71,7 +71,11 @@ export interface MergeRow {
   updated: string;
   /** Rows that were put into a scope where the target did not have them, where a row can be under one or another. */
   arrivals: { key: string[]; scope: string[] }[] | null;
-  /** Scopes of rows that someone else inserted since the statement began, under a scope that is not ours. */
+  /**
+   * Scopes of rows that were not written because somebody else has written them since the statement began: inserted under a
+   * scope that is not ours, or deleted. The application's delete of a parent takes a target's rows along (ON DELETE CASCADE)
+   * by the parent that they have there, which is no longer theirs in the view: no event of it leads to them.
+   */
   conflicts: string[][] | null;
   /** Where expected rows belong that the target holds under a scope outside the extent, and where it holds them. */
   strays: [string[], string[]][] | null;
@@ -99,6 +103,8 @@ export function mergeSql(target: LoadedTarget, extent: Extent): string {
   const names = target.columns.map((column) => column.name);
   const sameKey = equalColumns('t', 'e', target.key);
   const ready = ['true', ...target.parents.map((_, index) => `e.${parentFlag(index)}`)].join(' AND ');
+  const toUpdate = 'NOT e.lockstep_absent AND e.lockstep_here AND e.lockstep_differs';
+  const due = `${ready} AND (${toUpdate}${target.writes === 'rows' ? ' OR e.lockstep_absent' : ''})`;
   const first = quote(target.key[0] ?? '');
   const missing = `t.${first} IS NULL`;
   const setColumns = mutableColumns(target).map((column) => column.name);
@@ -138,7 +144,7 @@ WITH expected AS MATERIALIZED (
       : `
   UPDATE ${table} t SET ${setColumns.map((column) => `${quote(column)} = e.${quote(column)}`).join(', ')}
   FROM compared e
-  WHERE ${ready} AND NOT e.lockstep_absent AND e.lockstep_here AND e.lockstep_differs
+  WHERE ${ready} AND ${toUpdate}
     AND ${sameKey}${stillWithin(target, extent)}
   RETURNING ${located('t')}, e.lockstep_moves`
   }
@@ -161,13 +167,10 @@ SELECT (SELECT count(*) FROM inserted)::text AS inserted,
          SELECT ${located('i')} FROM inserted i UNION ALL SELECT ${located('u')} FROM updated u WHERE u.lockstep_moves) a)`
            : 'NULL::json'
        } AS arrivals,
-       ${
-         deletes
-           ? `CASE WHEN (SELECT count(*) FROM inserted) < (SELECT count(*) FROM compared e WHERE ${ready} AND e.lockstep_absent) THEN (
+       CASE WHEN (SELECT count(*) FROM inserted) + (SELECT count(*) FROM updated) < (SELECT count(*) FROM compared e WHERE ${due}) THEN (
          SELECT json_agg(c.scope) FROM (SELECT DISTINCT ${textArray('e', target.scope)} AS scope FROM compared e
-         WHERE ${ready} AND e.lockstep_absent AND NOT EXISTS (SELECT FROM inserted t WHERE ${sameKey})) c) END`
-           : 'NULL::json'
-       } AS conflicts,
+         WHERE ${due} AND NOT EXISTS (SELECT FROM inserted t WHERE ${sameKey}) AND NOT EXISTS (SELECT FROM updated t WHERE ${sameKey})) c)
+       END AS conflicts,
        ${
          movable
            ? `(SELECT json_agg(json_build_array(s.scope, s.held)) FROM (
