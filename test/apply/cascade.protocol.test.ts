@@ -1,8 +1,9 @@
 /** The application deletes a parent, and the server the rows of a target that refer to it, while they are merged. */
 import { expect, test } from 'vitest';
 import { createApplier } from '../../engine/apply/applier.ts';
+import type { ApplyOutcome } from '../../engine/apply/outcome.ts';
 import { silent } from '../../engine/telemetry.ts';
-import { testDatabase } from '../support/database.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { deliver } from '../support/deliver.ts';
 import { differences } from '../support/differences.ts';
 import { eventually } from '../support/eventually.ts';
@@ -10,7 +11,26 @@ import { loadPhotomemory, photomemory } from '../support/photomemory.ts';
 
 const before = '00000000-0000-0000-0000-000000000001';
 const after = '00000000-0000-0000-0000-000000000002';
+const from = '20000000-0000-0000-0000-000000000001';
+const to = '20000000-0000-0000-0000-000000000002';
+const first = '30000000-0000-0000-0000-000000000001';
+const second = '30000000-0000-0000-0000-000000000002';
 const item = '40000000-0000-0000-0000-000000000001';
+
+/** Merges while the application has deleted something and not committed yet; it commits when the merge waits for it. */
+async function mergeBeside(
+  database: TestDatabase,
+  deleteSql: string,
+  merge: () => Promise<ApplyOutcome>,
+): Promise<void> {
+  const app = await database.client();
+  await app.query(`BEGIN; ${deleteSql}`);
+  const merging = merge();
+  const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'`;
+  await eventually(async () => (await database.pool.query(waits)).rowCount, { intervalMs: 2 });
+  await app.query('COMMIT');
+  expect(await merging).toEqual({ kind: 'done' });
+}
 
 test('a row that goes with the parent it had, while it is merged for the one it has, is there afterwards', async () => {
   await using database = await testDatabase({ template: photomemory });
@@ -22,17 +42,46 @@ test('a row that goes with the parent it had, while it is merged for the one it 
   expect(await deliver(pool, applier, { users: [[before], [after]], media_items: [[item]] })).toEqual({ kind: 'done' });
 
   await pool.query(`UPDATE media_items SET user_id = '${after}'`);
-  const app = await database.client();
-  await app.query('BEGIN');
-  await app.query('DELETE FROM users WHERE id = $1', [before]);
-  const merging = deliver(pool, applier, { media_items: [[item]] });
-  const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'`;
-  await eventually(async () => (await pool.query(waits)).rowCount, { intervalMs: 2 });
-  await app.query('COMMIT');
-  expect(await merging).toEqual({ kind: 'done' });
+  await mergeBeside(database, `DELETE FROM users WHERE id = '${before}'`, () =>
+    deliver(pool, applier, { media_items: [[item]] }),
+  );
   // The event of the deleted user finds nothing of his.
   expect(await deliver(pool, applier, { users: [[before]] })).toEqual({ kind: 'done' });
   expect(await differences(pool, loaded)).toEqual({});
   expect((await pool.query('SELECT user_id::text AS user FROM media_files')).rows).toEqual([{ user: after }]);
   expect((await pool.query('SELECT FROM lockstep.quarantine')).rowCount).toBe(0);
+});
+
+test('a photo that goes with the project it was in, while it is moved, is in the other one, and leaves that like any', async () => {
+  await using database = await testDatabase({ template: photomemory });
+  const { pool } = database;
+  const loaded = await loadPhotomemory(pool);
+  await pool.query(`INSERT INTO users (id, email) VALUES ('${before}', 'e');
+    INSERT INTO video_projects (id, user_id, title, status) VALUES ('${from}', '${before}', 't', 'draft'), ('${to}', '${before}', 't', 'draft');
+    INSERT INTO photos (id, project_id, original_filename, file_url, mime_type, upload_order)
+    VALUES ('${first}', '${from}', 'a.jpg', 'https://cdn/a', 'image/jpeg', 0), ('${second}', '${to}', 'b.jpg', 'https://cdn/b', 'image/jpeg', 0)`);
+  const applier = createApplier({ pool, loaded, telemetry: silent });
+  const all = {
+    users: [[before]],
+    video_projects: [[from], [to]],
+    photos: [
+      [first, from],
+      [second, to],
+    ],
+  };
+  expect(await deliver(pool, applier, all)).toEqual({ kind: 'done' });
+
+  await pool.query(`UPDATE photos SET project_id = '${to}'`);
+  await mergeBeside(database, `DELETE FROM video_projects WHERE id = '${from}'`, () =>
+    deliver(pool, applier, { photos: [[first, to]] }),
+  );
+  expect(await deliver(pool, applier, { video_projects: [[from]] })).toEqual({ kind: 'done' });
+  expect(await differences(pool, loaded)).toEqual({});
+  // Its own event finds the project by the target's row alone; the other photo has its number back.
+  await pool.query('DELETE FROM photos WHERE id = $1', [first]);
+  expect(await deliver(pool, applier, { photos: [[first, null]] })).toEqual({ kind: 'done' });
+  expect(await differences(pool, loaded)).toEqual({});
+  expect((await pool.query('SELECT id::text, display_order FROM project_media')).rows).toEqual([
+    { id: second, display_order: 0 },
+  ]);
 });
