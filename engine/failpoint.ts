@@ -13,7 +13,6 @@ export type Failpoint =
   | 'apply.committed'
   | 'backfill.before-commit'
   | 'backfill.committed'
-  | 'switch.waits'
   | 'switch.prepared'
   | 'switch.locked'
   | 'switch.drained'

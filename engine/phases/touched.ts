@@ -5,7 +5,10 @@ import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
 import { type Queryable, textRows } from '../text-query.ts';
 import { compare, type Difference, findDifferences } from '../validate/compare.ts';
 
-/** A scope that someone has written since it was last compared, and the transaction that did it last. */
+/**
+ * A scope that someone has written since it was last compared, and the transaction that did it last. Who writes it waits for
+ * the entry's lock, so whoever sees an entry sees all that was written by its transaction and by those before.
+ */
 interface Touched {
   readonly scope: string[];
   readonly xid: string;
@@ -15,24 +18,27 @@ const comparedTogether = 2_000;
 
 const visibleSql = `
   SELECT target, to_json(t.scope) AS scope, xid::text AS xid FROM lockstep.touched t
-  WHERE direction = $1 AND xid < pg_snapshot_xmin(pg_current_snapshot()) AND t.scope <> '{}'
+  WHERE direction = $1 AND t.scope <> '{}'
   ORDER BY t.target, t.scope LIMIT $2`;
+// An entry that a transaction which is open has written is not waited for: it would be kept afterwards.
 const forgetSql = `
-  DELETE FROM lockstep.touched t USING json_to_recordset($3::json) AS d (scope json, xid text)
-  WHERE t.direction = $1 AND t.target = $2 AND t.xid = d.xid::xid8
-    AND t.scope = ARRAY(SELECT json_array_elements_text(d.scope))`;
+  WITH agreeing AS (
+    SELECT t.scope FROM lockstep.touched t JOIN json_to_recordset($3::json) AS d (scope json, xid text)
+      ON t.xid = d.xid::xid8 AND t.scope = ARRAY(SELECT json_array_elements_text(d.scope))
+    WHERE t.direction = $1 AND t.target = $2 FOR UPDATE OF t SKIP LOCKED)
+  DELETE FROM lockstep.touched t USING agreeing a WHERE t.direction = $1 AND t.target = $2 AND t.scope = a.scope`;
 
 /**
  * Compares scopes that were touched and forgets those that agree, so that fewer are left for the moment in which writers
- * wait. One snapshot reads what was touched, by transactions that it sees to their end, and both sides; a scope that is
- * touched again meanwhile keeps its entry.
+ * wait. One snapshot reads what was touched and both sides; a scope that another transaction touches meanwhile keeps its
+ * entry, which names that one then, however old it is.
  *
- * @returns how many were compared, and how many of them agreed.
+ * @returns how many were compared, and how many of them agreed and were forgotten.
  */
 export async function compareTouched(
   client: pg.ClientBase,
   loaded: LoadedDirection,
-): Promise<{ compared: number; agreed: number }> {
+): Promise<{ compared: number; forgotten: number }> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
   const entries = await textRows<{ target: string; scope: string; xid: string }>(client, visibleSql, [
     loaded.name,
@@ -52,10 +58,12 @@ export async function compareTouched(
     agreeing.push([target, touched.filter(({ scope }) => !differing.has(JSON.stringify(scope)))]);
   }
   await client.query('COMMIT');
+  let forgotten = 0;
   for (const [target, touched] of agreeing) {
-    await client.query(forgetSql, [loaded.name, target.name, JSON.stringify(touched)]);
+    const { rowCount } = await client.query(forgetSql, [loaded.name, target.name, JSON.stringify(touched)]);
+    forgotten += rowCount ?? 0;
   }
-  return { compared: entries.length, agreed: agreeing.reduce((sum, [, touched]) => sum + touched.length, 0) };
+  return { compared: entries.length, forgotten };
 }
 
 async function differingScopes(db: Queryable, target: LoadedTarget, scopes: readonly string[][]): Promise<Set<string>> {

@@ -31,10 +31,10 @@ export function witnessFunctionSql(direction: DirectionName, target: LoadedTarge
   const texts = (alias: string, columns: readonly string[]) =>
     columns.map((column) => `${alias}.${quote(column)}::text`).join(', ');
   const note = (scopes: string) => `
-    INSERT INTO lockstep.touched AS t (direction, target, scope, xid)
+    INSERT INTO lockstep.touched (direction, target, scope, xid)
     SELECT ${pg.escapeLiteral(direction)}, ${pg.escapeLiteral(target.name)}, s.scope, pg_current_xact_id()
     FROM (${scopes}) AS s (scope) WHERE array_position(s.scope, NULL) IS NULL ORDER BY s.scope
-    ON CONFLICT (direction, target, scope) DO UPDATE SET xid = greatest(t.xid, excluded.xid);`;
+    ON CONFLICT (direction, target, scope) DO UPDATE SET xid = excluded.xid;`;
   const written = target.columns.map(({ name }) => name).filter((name) => !target.key.includes(name));
   // Of a table that is shared with others, only what the view speaks of counts.
   const updated =
