@@ -9,8 +9,9 @@ const kind = (name: string, postgresMajor: 18 | 15, include: string[], exclude: 
     include,
     exclude,
     provide: { postgresMajor },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // What hangs is found all the same; what a busy machine delays is not taken for it.
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     maxWorkers: 2,
     // A process for each file would take a second each to start and load what the last one had loaded. What a file leaves
     // behind is found by testDatabase(), which is its only way to a database.

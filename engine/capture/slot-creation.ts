@@ -20,14 +20,24 @@ export interface SlotCreation {
   readonly broken: AbortSignal;
 }
 
-// A slot becomes consistent when every transaction that ran as it was begun has ended; the server waits for them one by one.
+// A slot becomes consistent when every transaction that ran as it was begun has ended, of any database; the server waits for
+// them one by one. The one that it waits for is the first of those named.
 const inTheWaySql = `
-  SELECT format('process %s (%s, user %s, transaction open for %s)', a.pid, coalesce(nullif(a.application_name, ''), 'no application name'),
-           a.usename, coalesce(date_trunc('second', clock_timestamp() - a.xact_start)::text, 'a time this role may not see')) AS holder
-  FROM pg_stat_activity a WHERE a.pid = ANY (pg_blocking_pids($1))
-  UNION ALL
-  SELECT format('prepared transaction "%s" (user %s, prepared %s ago)', p.gid, p.owner, date_trunc('second', clock_timestamp() - p.prepared))
-  FROM pg_prepared_xacts p WHERE 0 = ANY (pg_blocking_pids($1)) AND p.database = current_database()`;
+  WITH waiting AS (
+    SELECT pids, (SELECT query_start FROM pg_stat_activity WHERE pid = $1) AS since
+    FROM pg_blocking_pids($1) AS pids WHERE cardinality(pids) > 0)
+  SELECT holder FROM (
+    SELECT format('process %s (%s, user %s, database %s, transaction open for %s)', a.pid,
+             coalesce(nullif(a.application_name, ''), 'no application name'), a.usename, a.datname,
+             coalesce(date_trunc('second', clock_timestamp() - a.xact_start)::text, 'a time this role may not see')) AS holder,
+           a.pid = ANY (w.pids) AS waited, a.xact_start AS since
+    FROM waiting w, pg_stat_activity a
+    WHERE a.pid = ANY (w.pids) OR a.backend_xid IS NOT NULL AND a.xact_start < w.since
+    UNION ALL
+    SELECT format('prepared transaction "%s" (user %s, database %s, prepared %s ago)', p.gid, p.owner, p.database,
+             date_trunc('second', clock_timestamp() - p.prepared)), false, p.prepared
+    FROM waiting w, pg_prepared_xacts p WHERE 0 = ANY (w.pids) OR p.prepared < w.since) AS open
+  ORDER BY waited DESC, since LIMIT 10`;
 
 /** What keeps the process `pid` of the server from creating a slot. */
 export async function transactionsInTheWay(db: Queryable, pid: number): Promise<string[]> {
@@ -36,7 +46,7 @@ export async function transactionsInTheWay(db: Queryable, pid: number): Promise<
 }
 
 /**
- * Creates the slot. A long transaction anywhere in the database holds it up: that is told (`slot.waiting`, with who it
+ * Creates the slot. A long transaction anywhere on the server holds it up: that is told (`slot.waiting`, with who it
  * is) again and again, and given up after `timeoutMs`; nothing is left behind then.
  *
  * @param db another connection, to look from.

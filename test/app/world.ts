@@ -54,7 +54,7 @@ export async function appWorld(options: Partial<SchemasOptions> = {}): Promise<A
   await pool.query('SELECT pg_create_logical_replication_slot($1, $2)', [slot, 'pgoutput']);
   await pool.query(
     `INSERT INTO lockstep.stream (direction, slot_name, publication_name, shards, listener_seen_at)
-     VALUES ('forward', $1, 'p', 16, now())`,
+     VALUES ('forward', $1, 'p', 16, now() + interval '1 hour')`,
     [slot],
   );
   await pool.query(

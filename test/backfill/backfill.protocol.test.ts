@@ -115,7 +115,7 @@ test('a chunk that is too much for the server is halved until it is not', async 
     log: (level, event, { code } = {}) => void (event === 'backfill.chunk-repeated' && told.push([level, code])),
   };
   const clock = { nowMs: () => Date.now(), pauseMs: async () => {} };
-  const ended = await run(pool, loaded, id, { telemetry, clock, deadlineMs: Date.now() + 20_000 });
+  const ended = await run(pool, loaded, id, { telemetry, clock, deadlineMs: Date.now() + 120_000 });
   expect([ended, (await differences(pool, loaded)).media_files]).toEqual(['finished', 0]);
   // Of 500 and of 250; whatever grew too large later.
   expect(told.slice(0, 2)).toEqual([

@@ -54,6 +54,21 @@ test('an idle server is not taken for one that is gone', async () => {
   expect(inbox.keys()).toEqual(new Set(['1']));
 });
 
+test('a process that was frozen for longer than the server may be silent does not take that for silence', async () => {
+  await using database = await testDatabase({ template: engineSchema });
+  const migration = await createPhotos(database.pool);
+  const inbox = new Inbox(migration);
+  await using _listener = await startListener(database, migration, inbox, {
+    limits: { statusEveryMs: 50, stallTimeoutMs: 400 },
+  });
+  await captured(database);
+  const untilMs = Date.now() + 1_200;
+  while (Date.now() < untilMs);
+  await database.pool.query('INSERT INTO photos VALUES (1)');
+  await captured(database);
+  expect(inbox.keys()).toEqual(new Set(['1']));
+});
+
 test('a broken stream ends a round that waits for the queue', async () => {
   await using database = await testDatabase({ template: engineSchema });
   const migration = await createPhotos(database.pool);

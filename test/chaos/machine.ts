@@ -15,6 +15,7 @@ import { textTypes } from '../../infra/postgres/types.ts';
 import { createSecretCache } from '../../infra/secrets/cache.ts';
 import { dev } from '../../sql/dev.ts';
 import { migration } from '../../sql/migration.ts';
+import { eventually } from '../support/eventually.ts';
 import { sqsProxy } from '../support/proxy.ts';
 import { type TestQueue, testQueue } from '../support/queue.ts';
 import { type SecretsServer, secretsServer } from '../support/secrets.ts';
@@ -152,7 +153,9 @@ export async function startChaosMachine(seed: number, users = 20): Promise<Machi
     passwords,
     async rotate(role, secretAfterMs) {
       const password = newPassword();
-      await pool.query(`ALTER ROLE ${pg.escapeIdentifier(role)} PASSWORD ${pg.escapeLiteral(password)}`);
+      // Until it answers: a server that is stopped meanwhile may have done it, and nobody would know the new one.
+      const sql = `ALTER ROLE ${pg.escapeIdentifier(role)} PASSWORD ${pg.escapeLiteral(password)}`;
+      await eventually(() => pool.query(sql));
       await new Promise((resolve) => setTimeout(resolve, secretAfterMs));
       store(role, password);
     },

@@ -150,7 +150,7 @@ test('a process whose parent is gone ends by itself', async () => {
   await watching.event('status');
   const connections = async () => {
     const { rowCount } = await database.pool.query(
-      "SELECT FROM pg_stat_activity WHERE application_name = 'lockstep status'",
+      "SELECT FROM pg_stat_activity WHERE application_name = 'lockstep status' AND datname = current_database()",
     );
     return rowCount;
   };

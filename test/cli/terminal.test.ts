@@ -65,7 +65,7 @@ test('status --watch draws a terminal anew each time, writes one after the other
   expect(await machines.ended()).toBe(0);
 
   // `timeout` asks it to stop after a while, as Ctrl-C would.
-  const line = `timeout --foreground -s INT 4 '${process.execPath}' '${bin}' ${watch.join(' ')}`;
+  const line = `timeout --foreground -s INT 20 '${process.execPath}' '${bin}' ${watch.join(' ')}`;
   const drawn = await run('script', ['-qefc', line, '/dev/null'], { TERM: 'xterm', ...env });
   expect(drawn.stdout.split(clear).length).toBeGreaterThan(3);
 });

@@ -80,7 +80,7 @@ export async function cutOver(): Promise<Cutover> {
     for (const part of listening) await part[Symbol.asyncDispose]();
   });
   const listen = async () => void listening.push(await startListening(world));
-  const armed = () => eventually(async () => (await readStream(pool, 'reverse')).slot?.active, { timeoutMs: 30_000 });
+  const armed = () => eventually(async () => (await readStream(pool, 'reverse')).slot?.active, { timeoutMs: 120_000 });
   await listen();
   await world.settle();
   await arm({ client: owner, migration, telemetry: silent });

@@ -1,6 +1,7 @@
 import type { ClientBase } from 'pg';
 import { expect, test } from 'vitest';
 import { addUsers, derive, id, rows } from '../sql/world.ts';
+import { eventually } from '../support/eventually.ts';
 import { startApplying, startListening, stillWorld } from './world.ts';
 
 const photos = 200_000;
@@ -41,7 +42,9 @@ test('200,000 rows in one UPDATE', { timeout: 900_000 }, async () => {
   );
   // In step from the start, and behind the slot's position, so that all there is to do is the UPDATE.
   for (const target of ['user_subscriptions', 'media_files', 'project_media']) await derive(app, target);
-  await app.query('SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn()) FROM lockstep.stream');
+  // The server may take a moment to notice that the listener is gone.
+  const advanceSql = 'SELECT pg_replication_slot_advance(slot_name, pg_current_wal_lsn()) FROM lockstep.stream';
+  await eventually(() => app.query(advanceSql));
   await app.query('ANALYZE');
   const before = await sequentialScans(app);
   {

@@ -44,7 +44,7 @@ async function receive({ sqs }: TestQueue, QueueUrl: string) {
 async function receivedEvent(queue: TestQueue, bodies: readonly string[]): Promise<SQSEvent> {
   const publisher = createPublisher({ client: queue.sqs, queueUrl: queue.queueUrl });
   const outgoing = bodies.map((body, index) => ({ deduplicationId: randomUUID(), group: `g${index}`, body }));
-  await publisher.publish(outgoing, AbortSignal.timeout(5_000));
+  await publisher.publish(outgoing, AbortSignal.timeout(60_000));
   const answer = await queue.sqs.send(
     new ReceiveMessageCommand({
       QueueUrl: queue.queueUrl,

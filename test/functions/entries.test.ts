@@ -73,7 +73,7 @@ test('the listener, as its container starts it, captures until SIGTERM, and ends
   const exited = once(child, 'exit');
   try {
     const active = `SELECT FROM pg_replication_slots WHERE database = current_database() AND active`;
-    await eventually(async () => (await database.pool.query(active)).rowCount === 1, { timeoutMs: 30_000 });
+    await eventually(async () => (await database.pool.query(active)).rowCount === 1, { timeoutMs: 120_000 });
     child.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
   } finally {

@@ -94,7 +94,7 @@ test('all break while the way back is captured for the first time: capturing goe
 });
 
 test('while they connect again, one breaks at this or that answer of the server: capturing goes on', {
-  timeout: 200_000,
+  timeout: 600_000,
 }, async () => {
   await using library = await startOutage();
   // It takes about 70 answers until both capture; every third will do, since the two connect side by side and not in step.

@@ -85,7 +85,7 @@ test('hostile names and texts, and every type at its limits, there and back: que
   expect((await app.query('SELECT FROM lockstep.quarantine')).rowCount).toBe(0);
 
   await arm({ client: await database.client(), migration, telemetry: silent });
-  await eventually(async () => (await readStream(database.pool, 'reverse')).slot?.active, { timeoutMs: 20_000 });
+  await eventually(async () => (await readStream(database.pool, 'reverse')).slot?.active, { timeoutMs: 120_000 });
   expect(await validated(world, 'forward')).toEqual(['agrees', []]);
   expect(await turn(world, 'cutover')).toMatchObject({ outcome: 'switched', phase: 'reverse' });
   await expect(app.query(`DELETE FROM ${odd}`)).rejects.toMatchObject({ code: 'LS001' });

@@ -74,7 +74,12 @@ test.each([
   await pool.query('DELETE FROM bills WHERE id = 1');
   const behind = second.apply([await changes(pool, { bills: [['2', other]] })], deadline);
   const waiting = eventually(
-    async () => (await pool.query("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")).rowCount,
+    async () =>
+      (
+        await pool.query(
+          "SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        )
+      ).rowCount,
     { intervalMs: 2 },
   );
   expect(await Promise.race([waiting.then(() => 'waits'), behind.then(() => 'has not waited')])).toBe('waits');

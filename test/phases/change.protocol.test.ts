@@ -19,7 +19,9 @@ test('a merge that is under way ends before the phase changes, and the next one 
     return result;
   });
   await eventually(async () => {
-    const waiting = await database.pool.query(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`);
+    const waiting = await database.pool.query(
+      `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    );
     return waiting.rowCount === 1;
   });
   expect(changed).toBe(false);

@@ -16,6 +16,8 @@ const { outcome } = await switchDirection({
   maxPauseMs: Number(maxPauseMs),
   deadLetters: 0,
   telemetry: silent,
+  // A machine with other work on it is slow.
+  limits: { lagMs: 30_000 },
   failpoints: (reached) => {
     if (reached === place) process.kill(process.pid, signal);
   },

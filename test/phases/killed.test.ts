@@ -58,7 +58,7 @@ test('kill -9 of the listener in the middle: the cutover gives up without a trac
   await library.validate();
   const before = await catalogs(database.pool);
   const result = await library.change('cutover', {
-    maxPauseMs: 800,
+    maxPauseMs: 5_000,
     failpoints: async (place) => {
       if (place === 'switch.locked') await kill(first);
     },

@@ -73,7 +73,7 @@ test('a cutover that is frozen while it holds the locks is ended by the server, 
   const before = await catalogs(database.pool);
   const program = fileURLToPath(new URL('doomed.ts', import.meta.url));
   const env = { ...process.env, ...library.settings };
-  const args = [program, 'switch.locked', 'SIGSTOP', '500'];
+  const args = [program, 'switch.locked', 'SIGSTOP', '3000'];
   const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'inherit', 'pipe'] });
   child.stderr.resume();
   try {

@@ -21,7 +21,7 @@ test('PhotoMemory goes to the normalized tables and back, changed by the operato
   await addPhoto(app, 1, 1);
   await world.sync();
   await arm({ client: await database.client(), migration, telemetry: silent });
-  await eventually(async () => (await readStream(database.pool, 'reverse')).slot?.active, { timeoutMs: 20_000 });
+  await eventually(async () => (await readStream(database.pool, 'reverse')).slot?.active, { timeoutMs: 120_000 });
 
   const pool = new pg.Pool({ connectionString: database.url, max: 4, options: '-c role=lockstep_operator' });
   pool.on('error', () => {});

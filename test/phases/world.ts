@@ -46,7 +46,7 @@ export async function stillLibrary(people = 20, server?: string): Promise<Librar
   };
   const captured = async () => {
     for (const direction of ['forward', 'reverse'] as const) {
-      await eventually(async () => (await readStream(pool, direction)).slot?.active, { timeoutMs: 20_000 });
+      await eventually(async () => (await readStream(pool, direction)).slot?.active, { timeoutMs: 120_000 });
     }
   };
   return {
@@ -65,12 +65,12 @@ export async function stillLibrary(people = 20, server?: string): Promise<Librar
         pool,
         migration,
         change,
-        maxPauseMs: 5_000,
         // A machine with other work on it is slow, and that is not what the tests are about.
-        limits: { lagMs: 30_000 },
+        maxPauseMs: 20_000,
         deadLetters: 0,
         telemetry: silent,
         ...options,
+        limits: { lagMs: 30_000, ...options?.limits },
       }),
     phase: async () => (await pool.query<{ phase: string }>('SELECT phase FROM lockstep.phase')).rows[0]?.phase ?? '',
     async equal() {

@@ -184,9 +184,9 @@ test('a question that takes too long is left out, and said', async () => {
   await using database = await seeded();
   const slow: Migration = {
     ...migration,
-    forward: { ...migration.forward, checks: { listings: { slow: 'SELECT pg_sleep(60)' } } },
+    forward: { ...migration.forward, checks: { listings: { slow: 'SELECT pg_sleep(240)' } } },
   };
-  const result = await plan({ ...optionsFor(database, slow), statementTimeoutMs: 1500 });
+  const result = await plan({ ...optionsFor(database, slow), statementTimeoutMs: 10_000 });
   expect(result.listings).toEqual([{ title: 'slow', rows: null, examples: [] }]);
 });
 

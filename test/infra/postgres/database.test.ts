@@ -70,7 +70,7 @@ test('a connection that is lost between two statements ends nothing but itself',
 test('an answer of a server that is silently gone is not waited for, and the next question finds another connection', async () => {
   await using database = await testDatabase();
   await using network = await startNetwork(database.url);
-  await using opened = await open(network.url, { answerTimeoutMs: 200, connectTimeoutMs: 200 });
+  await using opened = await open(network.url, { answerTimeoutMs: 2_000, connectTimeoutMs: 2_000 });
   network.fallSilent();
   const lost = await opened.pool.query('SELECT 1').catch((error: unknown) => error);
   expect(lost).toBeInstanceOf(Error);
