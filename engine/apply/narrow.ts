@@ -144,4 +144,5 @@ function add(sum: MergeResult, more: MergeResult): void {
   sum.moved.push(...more.moved);
   sum.withheld.push(...more.withheld);
   sum.lodgers.push(...more.lodgers);
+  sum.following.push(...more.following);
 }

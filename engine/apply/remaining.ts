@@ -34,9 +34,11 @@ export function remaining(batch: Batch, narrowed: Narrowed, { rest, handled, lod
   const batches = [...follow.batches, ...extended];
   const untried = [...left, ...rest];
   if (untried.length > 0) batches.push({ scopes: untried, extensions: batch.extensions });
-  const repeat = handled ? toRepeat(result.arrivals, handled) : [];
+  // Their own events may not lead there any more: what did is gone.
+  const following = distinctScopes(result.following);
+  const repeat = [...(handled ? toRepeat(result.arrivals, handled) : []), ...except(following, untried)];
   if (repeat.length > 0) batches.push(together(repeat, batch.extensions));
-  const unfinished = distinctScopes([...follow.batches.flatMap(({ scopes = [] }) => scopes), ...repeat]);
+  const unfinished = distinctScopes([...follow.batches.flatMap(({ scopes = [] }) => scopes), ...repeat, ...following]);
 
   const stranded = except(
     follow.stranded,

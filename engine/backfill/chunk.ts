@@ -11,7 +11,13 @@ import { beginMerge, commitUnawaited, passFence } from '../merge/transaction.ts'
 import type { DirectionName } from '../migration/contract.ts';
 import type { LoadedDirection, LoadedTarget } from '../migration/load.ts';
 import { lodgersOf } from '../quarantine/lodgers.ts';
-import { leftOver, putIntoQuarantine, releaseFromQuarantine, releaseRange } from '../quarantine/quarantine.ts';
+import {
+  leftOver,
+  noteUnfinished,
+  putIntoQuarantine,
+  releaseFromQuarantine,
+  releaseRange,
+} from '../quarantine/quarantine.ts';
 import { sqlState } from '../sqlstate.ts';
 import { scopesOfRangeSql, upperBoundSql } from './bounds.ts';
 
@@ -119,6 +125,7 @@ function addResult(sum: MergeResult, more: MergeResult, together: readonly Scope
   sum.deleted += more.deleted;
   sum.withheld.push(...more.withheld);
   sum.moved.push(...more.moved);
+  sum.following.push(...more.following);
   // What lodged in the chunk for want of a scope outside it has been merged together with that scope by now.
   const merged = new Set(together.map(scopeIdentity));
   sum.lodgers = [...sum.lodgers.filter((ref) => !merged.has(scopeIdentity(ref))), ...more.lodgers];
@@ -227,6 +234,7 @@ export async function mergeNextChunk(
       );
       await releaseFromQuarantine(client, loaded.name, outside.together, still);
       for (const [ref, reason] of left) await putIntoQuarantine(client, loaded.name, ref, reason);
+      await noteUnfinished(client, loaded.name, distinctScopes(result.following));
       await advance(client, runId, chunk, result, pass, leftDoomed);
       await failpoints('backfill.before-commit');
       // Lost in a crash, it is lost with its cursor; the run's end is durable, and with it every chunk.

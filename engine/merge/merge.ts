@@ -1,8 +1,9 @@
 import type pg from 'pg';
 import type { LoadedDirection, LoadedTarget, ParentKey } from '../migration/load.ts';
+import { followingScopes } from './conflicts.ts';
 import { type Moved, withoutMoved } from './moved.ts';
 import { type Extent, extentOfScopes } from './predicate.ts';
-import { byTarget, type ScopeRef, targetNamed } from './scopes.ts';
+import { byTarget, type ScopeRef, scopeIdentity, targetNamed } from './scopes.ts';
 import { anyDifferenceSql, deleteQuery, type MergeRow, mergeSql } from './statements.ts';
 import { prepared } from './transaction.ts';
 
@@ -35,6 +36,8 @@ export interface MergeResult extends MergeCounts {
   withheld: Withheld[];
   /** Scopes in which a row had to stay that belongs to another scope. */
   lodgers: ScopeRef[];
+  /** Scopes that were not merged, and lose or change rows because a row that these refer to was deleted. */
+  following: ScopeRef[];
 }
 
 /**
@@ -114,18 +117,37 @@ async function doomedOf(
   return doomed;
 }
 
-/** Deletes rows that the view lacks. Children first: a parent goes when nothing refers to it any more. */
-async function deleteDoomed(client: pg.ClientBase, doomed: readonly Doomed[]): Promise<number> {
-  let deleted = 0;
+/**
+ * Deletes rows that the view lacks. Children first: a parent goes when nothing refers to it any more, of what was merged here.
+ *
+ * @param merged identities of the scopes merged.
+ */
+async function deleteDoomed(
+  client: pg.ClientBase,
+  loaded: LoadedDirection,
+  doomed: readonly Doomed[],
+  merged: ReadonlySet<string>,
+  result: MergeResult,
+): Promise<void> {
   for (const { target, extent, keys } of [...doomed].reverse()) {
-    const result = await client.query(deleteQuery(target, extent, keys));
-    deleted += result.rowCount ?? 0;
+    const following = await followingScopes(client, loaded, target, keys);
+    result.following.push(...following.filter((ref) => !merged.has(scopeIdentity(ref))));
+    result.deleted += (await client.query(deleteQuery(target, extent, keys))).rowCount ?? 0;
   }
-  return deleted;
 }
 
 export function emptyResult(): MergeResult {
-  return { inserted: 0, updated: 0, deleted: 0, arrivals: [], strays: [], moved: [], withheld: [], lodgers: [] };
+  return {
+    inserted: 0,
+    updated: 0,
+    deleted: 0,
+    arrivals: [],
+    strays: [],
+    moved: [],
+    withheld: [],
+    lodgers: [],
+    following: [],
+  };
 }
 
 /**
@@ -145,7 +167,7 @@ export async function mergeScopes(
     const keys = await upsert(client, loaded, target, extent, result, ofMoved);
     if (keys.length > 0) doomed.push({ target, extent, keys });
   }
-  result.deleted = await deleteDoomed(client, doomed);
+  await deleteDoomed(client, loaded, doomed, new Set(refs.map(scopeIdentity)), result);
   return result;
 }
 
@@ -166,7 +188,7 @@ export async function mergeExtent(
   if (keys.length === 0) return { ...result, leftDoomed: false };
   await client.query('SAVEPOINT lockstep_delete');
   try {
-    result.deleted = await deleteDoomed(client, [{ target, extent, keys }]);
+    await deleteDoomed(client, loaded, [{ target, extent, keys }], new Set(), result);
     await client.query('SET CONSTRAINTS ALL IMMEDIATE');
   } catch (error) {
     if (!mayLeaveDoomed(error)) throw error;

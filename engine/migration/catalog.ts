@@ -81,6 +81,8 @@ export interface CatalogForeignKey {
   parentSchema: string;
   parentName: string;
   parentColumns: string[];
+  /** What becomes of a row when the one that it refers to is deleted (ON DELETE CASCADE; SET NULL and SET DEFAULT; neither). */
+  onDelete: 'goes' | 'changes' | 'forbids';
 }
 
 const foreignKeysSql = `
@@ -89,7 +91,8 @@ const foreignKeysSql = `
           JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.attnum) AS columns,
          pn.nspname AS "parentSchema", pc.relname AS "parentName",
          (SELECT json_agg(a.attname ORDER BY k.position) FROM unnest(f.confkey) WITH ORDINALITY AS k (attnum, position)
-          JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum) AS "parentColumns"
+          JOIN pg_attribute a ON a.attrelid = f.confrelid AND a.attnum = k.attnum) AS "parentColumns",
+         CASE WHEN f.confdeltype = 'c' THEN 'goes' WHEN f.confdeltype IN ('n', 'd') THEN 'changes' ELSE 'forbids' END AS "onDelete"
   FROM pg_constraint f
   JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_class pc ON pc.oid = f.confrelid JOIN pg_namespace pn ON pn.oid = pc.relnamespace

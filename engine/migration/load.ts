@@ -3,6 +3,7 @@ import { LockstepError } from '../errors.ts';
 import { nameOf } from '../identifiers.ts';
 import {
   type CatalogColumn,
+  type CatalogForeignKey,
   type CatalogUnique,
   isReferenced,
   readColumns,
@@ -31,6 +32,8 @@ export interface ParentKey {
   readonly parentColumns: readonly string[];
   /** Whether the referenced columns are the parent's scope, so that the values lead to the scopes to merge. */
   readonly namesScope: boolean;
+  /** What becomes of a row when the one that it refers to is deleted. */
+  readonly onDelete: CatalogForeignKey['onDelete'];
 }
 
 export interface LoadedTarget extends Target {
@@ -155,6 +158,7 @@ async function loadTarget(db: Queryable, target: Target, ordinal: number, direct
         columns: foreignKey.columns,
         parentColumns: foreignKey.parentColumns,
         namesScope: parent !== undefined && sameList(parent.scope, foreignKey.parentColumns),
+        onDelete: foreignKey.onDelete,
       },
     ];
   });

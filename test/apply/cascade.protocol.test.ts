@@ -1,7 +1,11 @@
-/** The application deletes a parent, and the server the rows of a target that refer to it, while they are merged. */
+/** A parent is deleted, and the server takes the rows of a target along that refer to it: by the application, or by a merge. */
+import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { createApplier } from '../../engine/apply/applier.ts';
 import type { ApplyOutcome } from '../../engine/apply/outcome.ts';
+import { enterBackfill } from '../../engine/backfill/record.ts';
+import { runBackfill } from '../../engine/backfill/run.ts';
+import { retryQuarantined } from '../../engine/quarantine/retry.ts';
 import { silent } from '../../engine/telemetry.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { deliver } from '../support/deliver.ts';
@@ -84,4 +88,84 @@ test('a photo that goes with the project it was in, while it is moved, is in the
   expect((await pool.query('SELECT id::text, display_order FROM project_media')).rows).toEqual([
     { id: second, display_order: 0 },
   ]);
+});
+
+/** Two photos of one project, in step. Then the first moves to another one, and that has no owner any more. */
+async function orphaned() {
+  await using stack = new AsyncDisposableStack();
+  const database = stack.use(await testDatabase({ template: photomemory }));
+  const { pool } = database;
+  const loaded = await loadPhotomemory(pool);
+  await pool.query(`INSERT INTO users (id, email) VALUES ('${before}', 'e');
+    INSERT INTO video_projects (id, user_id, title, status) VALUES ('${from}', '${before}', 't', 'draft'), ('${to}', '${before}', 't', 'draft');
+    INSERT INTO photos (id, project_id, original_filename, file_url, mime_type, created_at)
+    VALUES ('${first}', '${from}', 'a.jpg', 'https://cdn/a', 'image/jpeg', '2026-01-01'),
+           ('${second}', '${from}', 'b.jpg', 'https://cdn/b', 'image/jpeg', '2026-01-02')`);
+  const applier = createApplier({ pool, loaded, telemetry: silent });
+  const all = {
+    users: [[before]],
+    video_projects: [[from], [to]],
+    photos: [
+      [first, from],
+      [second, from],
+    ],
+  };
+  expect(await deliver(pool, applier, all)).toEqual({ kind: 'done' });
+  await pool.query(
+    `UPDATE photos SET project_id = '${to}' WHERE id = '${first}'; UPDATE video_projects SET user_id = NULL WHERE id = '${to}'`,
+  );
+  const parts = stack.move();
+  return { database, pool, loaded, applier, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
+
+const quarantineSql = 'SELECT target, scope, sqlstate FROM lockstep.quarantine';
+const unfinished = [{ target: 'project_media', scope: [from], sqlstate: '40003' }];
+
+test('a scope that loses a row with its parent, which another message deletes, is merged with that one', async () => {
+  await using world = await orphaned();
+  const { pool, applier, loaded } = world;
+  // The photo's file goes, and the photo from the project that the target has it in; nothing leads there any more.
+  expect(await deliver(pool, applier, { video_projects: [[to]] })).toEqual({ kind: 'done' });
+  expect(await differences(pool, loaded)).toEqual({});
+  expect(await deliver(pool, applier, { photos: [[first, to]] })).toEqual({ kind: 'done' });
+  expect(await differences(pool, loaded)).toEqual({});
+  expect((await pool.query('SELECT id::text, display_order FROM project_media')).rows).toEqual([
+    { id: second, display_order: 0 },
+  ]);
+  expect((await pool.query(quarantineSql)).rows).toEqual([]);
+});
+
+test('… and is noted until then, should that be interrupted: its own message does not lead there when it comes again', async () => {
+  await using world = await orphaned();
+  const { pool, applier, loaded } = world;
+  const crash = new Error('crash');
+  let commits = 0;
+  const crashing = createApplier({
+    pool,
+    loaded,
+    telemetry: silent,
+    // So that its projects are left to further transactions.
+    limits: { rowsPerTransaction: 50, scopesPerTransaction: 1 },
+    failpoints: (point) => {
+      if (point === 'apply.committed' && ++commits === 1) throw crash;
+    },
+  });
+  await expect(deliver(pool, crashing, { photos: [[first, to]] })).rejects.toBe(crash);
+  expect((await pool.query(quarantineSql)).rows).toEqual(unfinished);
+  expect(await deliver(pool, applier, { photos: [[first, to]] })).toEqual({ kind: 'done' });
+  await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + 60_000 });
+  expect(await differences(pool, loaded)).toEqual({});
+  expect((await pool.query(quarantineSql)).rows).toEqual([]);
+});
+
+test('… or by a backfill of its parents alone', async () => {
+  await using world = await orphaned();
+  const { pool, applier, loaded } = world;
+  const id = randomUUID();
+  await enterBackfill(pool, loaded, { id, direction: 'forward', reason: 'test', targets: ['media_files'] });
+  await runBackfill({ pool, loaded, runId: id, telemetry: silent, deadlineMs: Date.now() + 60_000 });
+  expect((await pool.query(quarantineSql)).rows).toEqual(unfinished);
+  expect(await deliver(pool, applier, { photos: [[first, to]] })).toEqual({ kind: 'done' });
+  await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + 60_000 });
+  expect(await differences(pool, loaded)).toEqual({});
 });

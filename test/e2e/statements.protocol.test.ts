@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { resolveSql } from '../../engine/apply/resolve.ts';
 import { scopesOfRangeSql, upperBoundSql } from '../../engine/backfill/bounds.ts';
-import { conflictsSql, referringSql } from '../../engine/merge/conflicts.ts';
+import { conflictsSql, followingSql, referringSql } from '../../engine/merge/conflicts.ts';
 import { movedSql } from '../../engine/merge/moved.ts';
 import { type Extent, extentOfRange, extentOfScopes } from '../../engine/merge/predicate.ts';
 import { anyDifferenceSql, deleteQuery, fillSql, mergeSql } from '../../engine/merge/statements.ts';
@@ -82,6 +82,7 @@ function statementsOf(loaded: LoadedDirection): Record<string, string> {
     for (const child of loaded.targets) {
       for (const parent of child.parents.filter((key) => key.target === name)) {
         statements[`${child.name} referring to ${name} by ${parent.name}`] = referringSql(target, child, parent);
+        statements[`${child.name} following ${name} by ${parent.name}`] = followingSql(target, child, parent);
       }
     }
   }
