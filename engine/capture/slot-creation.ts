@@ -61,8 +61,11 @@ export async function createSlot(
   const pid = connection.serverPid;
   let holders: string[] = [];
   const look = async () => {
-    holders = await transactionsInTheWay(db, pid);
-    if (holders.length > 0) telemetry.log('warn', 'slot.waiting', { slotName, holders });
+    const found = await transactionsInTheWay(db, pid);
+    // Given up, it is in nobody's way any more; who was, is still to be told.
+    if (found.length === 0) return;
+    holders = found;
+    telemetry.log('warn', 'slot.waiting', { slotName, holders });
   };
   const looking = setInterval(() => {
     look().catch((error: unknown) => telemetry.log('warn', 'slot.waiting', { slotName, error: String(error) }));
