@@ -23,7 +23,7 @@ const statements: readonly ((random: Random) => string)[] = [
   ) => `INSERT INTO users (id, email, display_name, subscription_plan, created_at, updated_at) VALUES (${user(r)}, 'e', 'd', ${r.pick([`'free'`, `'pro'`, `'pro'`, `'gold'`])}, ${when(r)}, ${when(r)})
           ON CONFLICT (id) DO UPDATE SET subscription_plan = excluded.subscription_plan, updated_at = excluded.updated_at`,
   (r) => `UPDATE users SET display_name = 'unrelated ${r.integer(9)}' WHERE id = ${user(r)}`,
-  (r) => (r.chance(0.1) ? `DELETE FROM users WHERE id = ${user(r)}` : 'SELECT 1'),
+  (r) => (r.chance(0.3) ? `DELETE FROM users WHERE id = ${user(r)}` : 'SELECT 1'),
   (
     r,
   ) => `INSERT INTO subscriptions (id, user_id, status, current_period_start, current_period_end, stripe_subscription_id, created_at, updated_at)
@@ -36,7 +36,7 @@ const statements: readonly ((random: Random) => string)[] = [
     r,
   ) => `INSERT INTO video_projects (id, user_id, title, status) VALUES (${project(r)}, ${orNull(user(r), r)}, 't', 'draft')
           ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id`,
-  (r) => (r.chance(0.1) ? `DELETE FROM video_projects WHERE id = ${project(r)}` : 'SELECT 1'),
+  (r) => (r.chance(0.3) ? `DELETE FROM video_projects WHERE id = ${project(r)}` : 'SELECT 1'),
   (
     r,
   ) => `INSERT INTO photos (id, project_id, original_filename, file_url, mime_type, metadata, upload_order, created_at, updated_at)

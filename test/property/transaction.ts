@@ -21,6 +21,8 @@ export async function transact(
       }
       await client.query(statement(random));
     }
+    // What it has locked is waited for by merges meanwhile.
+    if (random.chance(0.2)) await client.query('SELECT pg_sleep($1)', [random.integer(20) / 1000]);
     const commit = !random.chance(0.1);
     await client.query(commit ? 'COMMIT' : 'ROLLBACK');
     return commit ? 'committed' : 'rolled back';
