@@ -38,7 +38,15 @@ export function remaining(batch: Batch, narrowed: Narrowed, { rest, handled, lod
   const following = distinctScopes(result.following);
   const repeat = [...(handled ? toRepeat(result.arrivals, handled) : []), ...except(following, untried)];
   if (repeat.length > 0) batches.push(together(repeat, batch.extensions));
-  const unfinished = distinctScopes([...follow.batches.flatMap(({ scopes = [] }) => scopes), ...repeat, ...following]);
+  // What has led to a scope may be a row of the target, and gone with its parent when the message comes again. (Of those that
+  // were known before, an earlier transaction has noted them.)
+  const found = batch.scopes === undefined ? untried.filter(({ target }) => !target.scopeIsKey) : [];
+  const unfinished = distinctScopes([
+    ...follow.batches.flatMap(({ scopes = [] }) => scopes),
+    ...repeat,
+    ...following,
+    ...found,
+  ]);
 
   const stranded = except(
     follow.stranded,

@@ -35,7 +35,7 @@ const inTheWaySql = `
     WHERE a.pid = ANY (w.pids) OR a.backend_xid IS NOT NULL AND a.xact_start < w.since
     UNION ALL
     SELECT format('prepared transaction "%s" (user %s, database %s, prepared %s ago)', p.gid, p.owner, p.database,
-             date_trunc('second', clock_timestamp() - p.prepared)), false, p.prepared
+             date_trunc('second', clock_timestamp() - p.prepared)), 0 = ANY (w.pids), p.prepared
     FROM waiting w, pg_prepared_xacts p WHERE 0 = ANY (w.pids) OR p.prepared < w.since) AS open
   ORDER BY waited DESC, since LIMIT 10`;
 

@@ -193,6 +193,7 @@ export async function mergeExtent(
   } catch (error) {
     if (!mayLeaveDoomed(error)) throw error;
     await client.query('ROLLBACK TO SAVEPOINT lockstep_delete');
+    result.following = [];
     return { ...result, leftDoomed: true };
   }
   return { ...result, leftDoomed: false };

@@ -3,7 +3,6 @@ import { LockstepError } from '../errors.ts';
 import { nameOf } from '../identifiers.ts';
 import {
   type CatalogColumn,
-  type CatalogForeignKey,
   type CatalogUnique,
   isReferenced,
   readColumns,
@@ -32,8 +31,15 @@ export interface ParentKey {
   readonly parentColumns: readonly string[];
   /** Whether the referenced columns are the parent's scope, so that the values lead to the scopes to merge. */
   readonly namesScope: boolean;
-  /** What becomes of a row when the one that it refers to is deleted. */
-  readonly onDelete: CatalogForeignKey['onDelete'];
+}
+
+/** A foreign key by which rows of a target go, or change, when the server deletes a row of a target that they refer to. */
+export interface FollowedKey {
+  readonly name: string;
+  readonly relation: Relation;
+  readonly columns: readonly string[];
+  readonly parentColumns: readonly string[];
+  readonly rowsGo: boolean;
 }
 
 export interface LoadedTarget extends Target {
@@ -50,6 +56,8 @@ export interface LoadedTarget extends Target {
   /** Whether other tables reference this one: then its rows must never be deleted and inserted again. */
   readonly referenced: boolean;
   readonly parents: readonly ParentKey[];
+  /** Whatever the view says of their columns, and also those to the target itself. */
+  readonly follows: readonly FollowedKey[];
   /** Only those that do not contain the scope: two scopes can be in each other's way. */
   readonly uniques: readonly CatalogUnique[];
 }
@@ -158,7 +166,6 @@ async function loadTarget(db: Queryable, target: Target, ordinal: number, direct
         columns: foreignKey.columns,
         parentColumns: foreignKey.parentColumns,
         namesScope: parent !== undefined && sameList(parent.scope, foreignKey.parentColumns),
-        onDelete: foreignKey.onDelete,
       },
     ];
   });
@@ -173,6 +180,19 @@ async function loadTarget(db: Queryable, target: Target, ordinal: number, direct
     scopeIsKey: sameList([...key].sort(), [...target.scope].sort()),
     referenced: await isReferenced(db, target.relation),
     parents: target.writes === 'rows' ? parents : [],
+    follows: foreignKeys.flatMap(({ name, columns, parentColumns, parentSchema, parentName, onDelete }) =>
+      onDelete === 'forbids'
+        ? []
+        : [
+            {
+              name,
+              relation: { schema: parentSchema, name: parentName },
+              columns,
+              parentColumns,
+              rowsGo: onDelete === 'goes',
+            },
+          ],
+    ),
     uniques: (await readUniques(db, target.relation)).filter(
       (unique) =>
         unique.columns.every((column) => viewNames.includes(column)) &&

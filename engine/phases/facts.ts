@@ -11,6 +11,7 @@ import { type Queryable, textRows } from '../text-query.ts';
 import { passBarrier } from '../wait/barrier.ts';
 import { type ArmableMigration, armedRelations } from './arm.ts';
 import type { OpenTransaction, SwitchFacts, SwitchLimits } from './findings.ts';
+import { witnessBody, witnessFunction } from './witness.ts';
 
 export interface FactsRequest {
   readonly pool: pg.Pool;
@@ -35,7 +36,7 @@ export async function readFacts({
   return {
     ending: ending.name,
     starting,
-    armingLacks: await armingLacks(pool, migration, starting),
+    armingLacks: await armingLacks(pool, migration, ending, starting),
     endingStream,
     startingStream: await readStream(pool, starting),
     validation: await readWholeValidation(pool, migration, ending),
@@ -56,12 +57,14 @@ const missingTriggersSql = `
     WHERE t.tgrelid = a.relation AND t.tgname = a.name
       AND t.tgenabled = CASE WHEN lockstep.is_enabled(a.active_in, a.guards, p.phase, EXISTS (SELECT FROM lockstep.phase_change))
                              THEN 'A' ELSE 'D' END)`;
+const witnessSql = 'SELECT prosrc AS body FROM pg_proc WHERE oid = to_regprocedure($1)';
 const armedSql = 'SELECT EXISTS (SELECT FROM lockstep.armed) AS armed';
 const tableArmedSql = 'SELECT EXISTS (SELECT FROM lockstep.armed_table WHERE relation = $1::regclass) AS armed';
 
 async function armingLacks(
   db: Queryable,
   migration: ArmableMigration,
+  ending: LoadedDirection,
   starting: DirectionName,
 ): Promise<string | undefined> {
   const [armed] = await textRows<{ armed: string }>(db, armedSql);
@@ -74,6 +77,13 @@ async function armingLacks(
   for (const relation of armedRelations(migration)) {
     const [table] = await textRows<{ armed: string }>(db, tableArmedSql, [quoteRelation(relation)]);
     if (table?.armed !== 't') return `table ${quoteRelation(relation)} was made, or declared, after it was armed`;
+  }
+  for (const target of ending.targets) {
+    const [witness] = await textRows<{ body: string | null }>(db, witnessSql, [
+      `${witnessFunction(ending.name, target)}()`,
+    ]);
+    if (witness?.body !== witnessBody(ending.name, target))
+      return `what notes the writes to ${target.name} is not of this version`;
   }
   const [triggers] = await textRows<{ missing: string }>(db, missingTriggersSql);
   return triggers?.missing === '0'

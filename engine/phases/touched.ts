@@ -33,12 +33,12 @@ const forgetSql = `
  * wait. One snapshot reads what was touched and both sides; a scope that another transaction touches meanwhile keeps its
  * entry, which names that one then, however old it is.
  *
- * @returns how many were compared, and how many of them agreed and were forgotten.
+ * @returns how many were compared, how many of them agreed, and how many of those were forgotten.
  */
 export async function compareTouched(
   client: pg.ClientBase,
   loaded: LoadedDirection,
-): Promise<{ compared: number; forgotten: number }> {
+): Promise<{ compared: number; agreed: number; forgotten: number }> {
   await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
   const entries = await textRows<{ target: string; scope: string; xid: string }>(client, visibleSql, [
     loaded.name,
@@ -63,7 +63,8 @@ export async function compareTouched(
     const { rowCount } = await client.query(forgetSql, [loaded.name, target.name, JSON.stringify(touched)]);
     forgotten += rowCount ?? 0;
   }
-  return { compared: entries.length, forgotten };
+  const agreed = agreeing.reduce((sum, [, touched]) => sum + touched.length, 0);
+  return { compared: entries.length, agreed, forgotten };
 }
 
 async function differingScopes(db: Queryable, target: LoadedTarget, scopes: readonly string[][]): Promise<Set<string>> {

@@ -26,6 +26,13 @@ export function witnessFunction(direction: DirectionName, { ordinal }: LoadedTar
 
 /** CREATE FUNCTION for the witnesses of one target. */
 export function witnessFunctionSql(direction: DirectionName, target: LoadedTarget): string {
+  return `
+CREATE OR REPLACE FUNCTION ${witnessFunction(direction, target)}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp ${canonicalText} AS ${pg.escapeLiteral(witnessBody(direction, target))}`;
+}
+
+/** What is between its quotes; `arm` of another version has made another one, on which comparing cannot rely. */
+export function witnessBody(direction: DirectionName, target: LoadedTarget): string {
   const scope = (alias: string) =>
     `ARRAY[${target.scope.map((column) => `${alias}.${quote(column)}::text`).join(', ')}]`;
   const texts = (alias: string, columns: readonly string[]) =>
@@ -43,8 +50,6 @@ export function witnessFunctionSql(direction: DirectionName, target: LoadedTarge
       : `SELECT DISTINCT ${scope('n')} FROM new_rows n JOIN old_rows o ON (${texts('o', target.key)}) = (${texts('n', target.key)})
          WHERE (${texts('o', written)}) IS DISTINCT FROM (${texts('n', written)})`;
   return `
-CREATE OR REPLACE FUNCTION ${witnessFunction(direction, target)}() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp ${canonicalText} AS ${pg.escapeLiteral(`
 BEGIN
   IF TG_OP = 'INSERT' THEN ${note(`SELECT DISTINCT ${scope('n')} FROM new_rows n`)}
   ELSIF TG_OP = 'UPDATE' THEN ${note(updated)}
@@ -52,7 +57,7 @@ BEGIN
   ELSE ${note("SELECT '{}'::text[]")}
   END IF;
   RETURN NULL;
-END`)}`;
+END`;
 }
 
 /** The witnesses of one target. Transition tables allow one event for each trigger. */

@@ -51,7 +51,7 @@ export function leftOver(
 ): [ScopeRef, Reason][] {
   const kept: Reason = {
     sqlState: '55000',
-    message: `a row of this scope belongs to another one, or is held by another one, and could not be moved yet; it stays where it was until both can be merged${
+    message: `a row of this scope belongs to another one, or is held by another one, and could not be moved yet; it stays where it was until both can be merged. (Of a single scope: the table has not taken what was written; look for a trigger or policy that suppresses it.)${
       refusal ? `. Together they are refused: ${refusal.message}` : ''
     }`,
     detail: refusal && reasonOf(refusal).detail,

@@ -4,7 +4,7 @@ import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { resolveSql } from '../../engine/apply/resolve.ts';
 import { scopesOfRangeSql, upperBoundSql } from '../../engine/backfill/bounds.ts';
-import { conflictsSql, followingSql, referringSql } from '../../engine/merge/conflicts.ts';
+import { conflictsSql, doomedSql, followersOf, followingSql, referringSql } from '../../engine/merge/conflicts.ts';
 import { movedSql } from '../../engine/merge/moved.ts';
 import { type Extent, extentOfRange, extentOfScopes } from '../../engine/merge/predicate.ts';
 import { anyDifferenceSql, deleteQuery, fillSql, mergeSql } from '../../engine/merge/statements.ts';
@@ -79,10 +79,12 @@ function statementsOf(loaded: LoadedDirection): Record<string, string> {
     }
     for (const columns of [target.key, ...target.uniques.map((unique) => unique.columns)])
       statements[`conflicts of ${name} in ${columns}`] = conflictsSql(target, columns);
+    statements[`lock doomed rows of ${name}`] = doomedSql(target);
+    for (const [child, key] of followersOf(loaded, target))
+      statements[`${child.name} following ${name} by ${key.name}`] = followingSql(target, child, key);
     for (const child of loaded.targets) {
       for (const parent of child.parents.filter((key) => key.target === name)) {
         statements[`${child.name} referring to ${name} by ${parent.name}`] = referringSql(target, child, parent);
-        statements[`${child.name} following ${name} by ${parent.name}`] = followingSql(target, child, parent);
       }
     }
   }
