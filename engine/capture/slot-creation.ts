@@ -21,7 +21,7 @@ export interface SlotCreation {
 }
 
 // A slot becomes consistent when every transaction that ran as it was begun has ended, of any database; the server waits for
-// them one by one. The one that it waits for is the first of those named.
+// them one by one. The one that it waits for is the first of those named (the ten oldest).
 const inTheWaySql = `
   WITH waiting AS (
     SELECT pids, (SELECT query_start FROM pg_stat_activity WHERE pid = $1) AS since
