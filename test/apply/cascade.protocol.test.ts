@@ -1,18 +1,24 @@
 /** A parent is deleted, and the server takes the rows of a target along that refer to it: by the application, or by a merge. */
 import { randomUUID } from 'node:crypto';
+import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { createApplier } from '../../engine/apply/applier.ts';
 import type { ApplyOutcome } from '../../engine/apply/outcome.ts';
 import { enterBackfill } from '../../engine/backfill/record.ts';
 import { runBackfill } from '../../engine/backfill/run.ts';
+import type { Failpoint } from '../../engine/failpoint.ts';
 import type { Direction } from '../../engine/migration/contract.ts';
-import { loadDirection } from '../../engine/migration/load.ts';
+import { type LoadedDirection, loadDirection } from '../../engine/migration/load.ts';
+import { arm } from '../../engine/phases/arm.ts';
+import { verifyTouched } from '../../engine/phases/touched.ts';
 import { retryQuarantined } from '../../engine/quarantine/retry.ts';
 import { silent } from '../../engine/telemetry.ts';
+import { migration } from '../../sql/migration.ts';
 import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { deliver } from '../support/deliver.ts';
 import { differences } from '../support/differences.ts';
 import { eventually } from '../support/eventually.ts';
+import { held } from '../support/held.ts';
 import { loadPhotomemory, photomemory, runEngineSchema } from '../support/photomemory.ts';
 
 const before = '00000000-0000-0000-0000-000000000001';
@@ -59,25 +65,53 @@ test('a row that goes with the parent it had, while it is merged for the one it 
   expect((await pool.query('SELECT FROM lockstep.quarantine')).rowCount).toBe(0);
 });
 
-test('a photo that goes with the project it was in, while it is moved, is in the other one, and leaves that like any', async () => {
-  await using database = await testDatabase({ template: photomemory });
+/** Two photos, the first in `from`, and two users; all in step. */
+async function inStep({ ownerOfFrom = before, secondIn = from }) {
+  await using stack = new AsyncDisposableStack();
+  const database = stack.use(await testDatabase({ template: photomemory }));
   const { pool } = database;
   const loaded = await loadPhotomemory(pool);
-  await pool.query(`INSERT INTO users (id, email) VALUES ('${before}', 'e');
-    INSERT INTO video_projects (id, user_id, title, status) VALUES ('${from}', '${before}', 't', 'draft'), ('${to}', '${before}', 't', 'draft');
-    INSERT INTO photos (id, project_id, original_filename, file_url, mime_type, upload_order)
-    VALUES ('${first}', '${from}', 'a.jpg', 'https://cdn/a', 'image/jpeg', 0), ('${second}', '${to}', 'b.jpg', 'https://cdn/b', 'image/jpeg', 0)`);
+  await pool.query(`INSERT INTO users (id, email) VALUES ('${before}', 'e'), ('${after}', 'f');
+    INSERT INTO video_projects (id, user_id, title, status) VALUES ('${from}', '${ownerOfFrom}', 't', 'draft'), ('${to}', '${before}', 't', 'draft');
+    INSERT INTO photos (id, project_id, original_filename, file_url, mime_type, created_at)
+    VALUES ('${first}', '${from}', 'a.jpg', 'https://cdn/a', 'image/jpeg', '2026-01-01'),
+           ('${second}', '${secondIn}', 'b.jpg', 'https://cdn/b', 'image/jpeg', '2026-01-02')`);
   const applier = createApplier({ pool, loaded, telemetry: silent });
-  const all = {
-    users: [[before]],
-    video_projects: [[from], [to]],
-    photos: [
-      [first, from],
-      [second, to],
-    ],
-  };
+  const photos = [
+    [first, from],
+    [second, secondIn],
+  ];
+  const all = { users: [[before], [after]], video_projects: [[from], [to]], photos };
   expect(await deliver(pool, applier, all)).toEqual({ kind: 'done' });
+  const parts = stack.move();
+  return { database, pool, loaded, applier, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+}
 
+/** The first photo moves to the other project, and that has no owner any more. */
+async function orphaned() {
+  const world = await inStep({});
+  await world.pool.query(
+    `UPDATE photos SET project_id = '${to}' WHERE id = '${first}'; UPDATE video_projects SET user_id = NULL WHERE id = '${to}'`,
+  );
+  return world;
+}
+
+const oneScopeEach = { rowsPerTransaction: 50, scopesPerTransaction: 1 };
+
+/** Merges the first of the scopes that the first photo leads to, and is gone. */
+async function interrupted(pool: pg.Pool, loaded: LoadedDirection): Promise<void> {
+  const crash = new Error('crash');
+  let commits = 0;
+  const failpoints = (point: Failpoint) => {
+    if (point === 'apply.committed' && ++commits === 1) throw crash;
+  };
+  const applier = createApplier({ pool, loaded, telemetry: silent, limits: oneScopeEach, failpoints });
+  await expect(deliver(pool, applier, { photos: [[first, to]] })).rejects.toBe(crash);
+}
+
+test('a photo that goes with the project it was in, while it is moved, is in the other one, and leaves that like any', async () => {
+  await using world = await inStep({ secondIn: to });
+  const { database, pool, loaded, applier } = world;
   await pool.query(`UPDATE photos SET project_id = '${to}'`);
   await mergeBeside(database, `DELETE FROM video_projects WHERE id = '${from}'`, () =>
     deliver(pool, applier, { photos: [[first, to]] }),
@@ -92,34 +126,6 @@ test('a photo that goes with the project it was in, while it is moved, is in the
     { id: second, display_order: 0 },
   ]);
 });
-
-/** Two photos of one project, in step. Then the first moves to another one, and that has no owner any more. */
-async function orphaned() {
-  await using stack = new AsyncDisposableStack();
-  const database = stack.use(await testDatabase({ template: photomemory }));
-  const { pool } = database;
-  const loaded = await loadPhotomemory(pool);
-  await pool.query(`INSERT INTO users (id, email) VALUES ('${before}', 'e');
-    INSERT INTO video_projects (id, user_id, title, status) VALUES ('${from}', '${before}', 't', 'draft'), ('${to}', '${before}', 't', 'draft');
-    INSERT INTO photos (id, project_id, original_filename, file_url, mime_type, created_at)
-    VALUES ('${first}', '${from}', 'a.jpg', 'https://cdn/a', 'image/jpeg', '2026-01-01'),
-           ('${second}', '${from}', 'b.jpg', 'https://cdn/b', 'image/jpeg', '2026-01-02')`);
-  const applier = createApplier({ pool, loaded, telemetry: silent });
-  const all = {
-    users: [[before]],
-    video_projects: [[from], [to]],
-    photos: [
-      [first, from],
-      [second, from],
-    ],
-  };
-  expect(await deliver(pool, applier, all)).toEqual({ kind: 'done' });
-  await pool.query(
-    `UPDATE photos SET project_id = '${to}' WHERE id = '${first}'; UPDATE video_projects SET user_id = NULL WHERE id = '${to}'`,
-  );
-  const parts = stack.move();
-  return { database, pool, loaded, applier, [Symbol.asyncDispose]: () => parts.disposeAsync() };
-}
 
 const quarantineSql = 'SELECT target, scope, sqlstate FROM lockstep.quarantine';
 const unfinished = [{ target: 'project_media', scope: [from], sqlstate: '40003' }];
@@ -141,19 +147,7 @@ test('a scope that loses a row with its parent, which another message deletes, i
 test('… and is noted until then, should that be interrupted: its own message does not lead there when it comes again', async () => {
   await using world = await orphaned();
   const { pool, applier, loaded } = world;
-  const crash = new Error('crash');
-  let commits = 0;
-  const crashing = createApplier({
-    pool,
-    loaded,
-    telemetry: silent,
-    // So that its projects are left to further transactions.
-    limits: { rowsPerTransaction: 50, scopesPerTransaction: 1 },
-    failpoints: (point) => {
-      if (point === 'apply.committed' && ++commits === 1) throw crash;
-    },
-  });
-  await expect(deliver(pool, crashing, { photos: [[first, to]] })).rejects.toBe(crash);
+  await interrupted(pool, loaded);
   expect((await pool.query(quarantineSql)).rows).toEqual(expect.arrayContaining(unfinished));
   expect(await deliver(pool, applier, { photos: [[first, to]] })).toEqual({ kind: 'done' });
   await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + 60_000 });
@@ -177,21 +171,8 @@ test('… also where another merge is just moving the row to: it is waited for',
   await using world = await orphaned();
   const { pool, applier, loaded } = world;
   const third = '20000000-0000-0000-0000-000000000003';
-  const held = Promise.withResolvers<void>();
-  const reached = Promise.withResolvers<void>();
-  let commits = 0;
   // One scope at a time, so that it holds the photo in its new project, and the file's lock no more.
-  const moving = createApplier({
-    pool,
-    loaded,
-    telemetry: silent,
-    limits: { rowsPerTransaction: 50, scopesPerTransaction: 1 },
-    failpoints: async (point) => {
-      if (point !== 'apply.before-commit' || ++commits !== 3) return;
-      reached.resolve();
-      await held.promise;
-    },
-  });
+  const { applier: moving, reached, letGo } = held(pool, loaded, 'apply.before-commit', 3, oneScopeEach);
   const last = '30000000-0000-0000-0000-000000000003';
   await pool.query(`INSERT INTO video_projects (id, user_id, title, status) VALUES ('${third}', '${before}', 't', 'draft');
     INSERT INTO photos (id, project_id, original_filename, file_url, mime_type, created_at)
@@ -204,12 +185,12 @@ test('… also where another merge is just moving the row to: it is waited for',
   expect(await deliver(pool, applier, { photos: [[first, from]] })).toEqual({ kind: 'done' });
   await pool.query(`UPDATE photos SET project_id = '${third}' WHERE id = '${first}'`);
   const moved = deliver(pool, moving, { photos: [[first, third]] });
-  await reached.promise;
+  await reached;
   // On to the project without an owner: the file is to go.
   await pool.query(`UPDATE photos SET project_id = '${to}' WHERE id = '${first}'`);
   const deleting = deliver(pool, applier, { video_projects: [[to]] });
   await eventually(async () => (await pool.query(waitsSql)).rowCount, { intervalMs: 2 });
-  held.resolve();
+  letGo();
   expect(await Promise.all([moved, deleting])).toEqual([{ kind: 'done' }, { kind: 'done' }]);
   expect(await deliver(pool, applier, { photos: [[first, to]] })).toEqual({ kind: 'done' });
   expect((await pool.query(quarantineSql)).rows).toEqual([]);
@@ -217,37 +198,10 @@ test('… also where another merge is just moving the row to: it is waited for',
 });
 
 test('a scope that a message has found by the target alone is noted before a further transaction merges it', async () => {
-  await using database = await testDatabase({ template: photomemory });
-  const { pool } = database;
-  const loaded = await loadPhotomemory(pool);
-  await pool.query(`INSERT INTO users (id, email) VALUES ('${before}', 'e'), ('${after}', 'f');
-    INSERT INTO video_projects (id, user_id, title, status) VALUES ('${from}', '${after}', 't', 'draft'), ('${to}', '${before}', 't', 'draft');
-    INSERT INTO photos (id, project_id, original_filename, file_url, mime_type, created_at)
-    VALUES ('${first}', '${from}', 'a.jpg', 'https://cdn/a', 'image/jpeg', '2026-01-01'),
-           ('${second}', '${from}', 'b.jpg', 'https://cdn/b', 'image/jpeg', '2026-01-02')`);
-  const applier = createApplier({ pool, loaded, telemetry: silent });
-  const all = {
-    users: [[before], [after]],
-    video_projects: [[from], [to]],
-    photos: [
-      [first, from],
-      [second, from],
-    ],
-  };
-  expect(await deliver(pool, applier, all)).toEqual({ kind: 'done' });
+  await using world = await inStep({ ownerOfFrom: after });
+  const { pool, loaded, applier } = world;
   await pool.query(`UPDATE photos SET project_id = '${to}' WHERE id = '${first}'`);
-  const crash = new Error('crash');
-  let commits = 0;
-  const crashing = createApplier({
-    pool,
-    loaded,
-    telemetry: silent,
-    limits: { rowsPerTransaction: 50, scopesPerTransaction: 1 },
-    failpoints: (point) => {
-      if (point === 'apply.committed' && ++commits === 1) throw crash;
-    },
-  });
-  await expect(deliver(pool, crashing, { photos: [[first, to]] })).rejects.toBe(crash);
+  await interrupted(pool, loaded);
   // The file is the other user's by now, and goes with him; the photo with it, from the project that it has left.
   await pool.query(`DELETE FROM users WHERE id = '${before}'`);
   expect(await deliver(pool, applier, { photos: [[first, to]] })).toEqual({ kind: 'done' });
@@ -256,6 +210,23 @@ test('a scope that a message has found by the target alone is noted before a fur
   await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + 60_000 });
   expect(await differences(pool, loaded)).toEqual({});
   expect((await pool.query(quarantineSql)).rows).toEqual([]);
+});
+
+test('known gap: what the application’s own cascade takes from a scope that no event names is drift, which a cutover finds', async () => {
+  await using world = await inStep({ ownerOfFrom: after });
+  const { database, pool, loaded, applier } = world;
+  await arm({ client: await database.client(), migration, telemetry: silent });
+  // One id in two tables at once: the file becomes the other user's, and goes with him and the photo.
+  await pool.query(`BEGIN; DELETE FROM photos WHERE id = '${first}';
+    INSERT INTO media_items (id, user_id, original_filename, file_url) VALUES ('${first}', '${before}', 'a.jpg', 'https://cdn/a'); COMMIT`);
+  expect(await deliver(pool, applier, { media_items: [[first]] })).toEqual({ kind: 'done' });
+  await pool.query(`DELETE FROM users WHERE id = '${before}'`);
+  const gone = { photos: [[first, null]], media_items: [[first]], users: [[before]], video_projects: [[to]] };
+  expect(await deliver(pool, applier, gone)).toEqual({ kind: 'done' });
+  expect((await pool.query(quarantineSql)).rows).toEqual([]);
+  expect((await verifyTouched(pool, loaded)).differences).toMatchObject([
+    { target: 'project_media', kind: 'different', key: [second], columns: { display_order: {} } },
+  ]);
 });
 
 const folders: Direction = {

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { runListener } from '../../engine/capture/listener.ts';
 import { withLedgerConnection } from '../../engine/ledger/connection.ts';
 import { silent, type Telemetry } from '../../engine/telemetry.ts';
-import { testDatabase } from '../support/database.ts';
+import { type TestDatabase, testDatabase } from '../support/database.ts';
 import { eventually } from '../support/eventually.ts';
 import { startNetwork } from '../support/network.ts';
 import { captured, createPhotos, engineSchema, Inbox, ledger, startListener } from './support.ts';
@@ -38,32 +38,32 @@ test('a server that is silently gone is noticed, also in the middle of a round',
   await blocker.query('ROLLBACK');
 });
 
-test('an idle server is not taken for one that is gone', async () => {
+test.each([
+  [
+    'an idle server is not taken for one that is gone',
+    async ({ pool }: TestDatabase) => {
+      const { rows } = await pool.query("SELECT clock_timestamp() + interval '1.2 seconds' AS until");
+      await eventually(
+        async () => (await pool.query('SELECT clock_timestamp() > $1 AS over', [rows[0].until])).rows[0].over,
+      );
+    },
+  ],
+  [
+    'a process that was frozen for longer than the server may be silent does not take that for silence',
+    () => {
+      const untilMs = Date.now() + 1_200;
+      while (Date.now() < untilMs);
+    },
+  ],
+])('%s', async (_, meanwhile) => {
   await using database = await testDatabase({ template: engineSchema });
   const migration = await createPhotos(database.pool);
   const inbox = new Inbox(migration);
   await using _listener = await startListener(database, migration, inbox, {
     limits: { statusEveryMs: 50, stallTimeoutMs: 400 },
   });
-  const { rows } = await database.pool.query("SELECT clock_timestamp() + interval '1.2 seconds' AS until");
-  await eventually(
-    async () => (await database.pool.query('SELECT clock_timestamp() > $1 AS over', [rows[0].until])).rows[0].over,
-  );
-  await database.pool.query('INSERT INTO photos VALUES (1)');
   await captured(database);
-  expect(inbox.keys()).toEqual(new Set(['1']));
-});
-
-test('a process that was frozen for longer than the server may be silent does not take that for silence', async () => {
-  await using database = await testDatabase({ template: engineSchema });
-  const migration = await createPhotos(database.pool);
-  const inbox = new Inbox(migration);
-  await using _listener = await startListener(database, migration, inbox, {
-    limits: { statusEveryMs: 50, stallTimeoutMs: 400 },
-  });
-  await captured(database);
-  const untilMs = Date.now() + 1_200;
-  while (Date.now() < untilMs);
+  await meanwhile(database);
   await database.pool.query('INSERT INTO photos VALUES (1)');
   await captured(database);
   expect(inbox.keys()).toEqual(new Set(['1']));

@@ -1,11 +1,12 @@
 import type pg from 'pg';
 import { createApplier } from '../../engine/apply/applier.ts';
+import type { ApplyLimits } from '../../engine/apply/limits.ts';
 import type { Failpoint } from '../../engine/failpoint.ts';
 import type { LoadedDirection } from '../../engine/migration/load.ts';
 import { silent } from '../../engine/telemetry.ts';
 
 /** An applier that stops once at a failpoint, the given time that it comes there, until it is let go. */
-export function held(pool: pg.Pool, loaded: LoadedDirection, at: Failpoint, time = 1) {
+export function held(pool: pg.Pool, loaded: LoadedDirection, at: Failpoint, time = 1, limits?: ApplyLimits) {
   const reached = Promise.withResolvers<void>();
   const gate = Promise.withResolvers<void>();
   let times = 0;
@@ -13,6 +14,7 @@ export function held(pool: pg.Pool, loaded: LoadedDirection, at: Failpoint, time
     pool,
     loaded,
     telemetry: silent,
+    ...(limits && { limits }),
     async failpoints(point) {
       if (point !== at || ++times !== time) return;
       reached.resolve();
