@@ -1,4 +1,7 @@
-/** A parent is deleted, and the server takes the rows of a target along that refer to it: by the application, or by a merge. */
+/**
+ * Rows of a target that others than a merge write or keep: a parent is deleted, by the application or by a merge, and the server
+ * takes along what refers to it; a trigger suppresses a write.
+ */
 import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { expect, test } from 'vitest';
@@ -208,6 +211,23 @@ test('a scope that a message has found by the target alone is noted before a fur
   const gone = { photos: [[first, null]], users: [[before]], video_projects: [[to]] };
   expect(await deliver(pool, applier, gone)).toEqual({ kind: 'done' });
   await retryQuarantined({ pool, loaded, telemetry: silent, deadlineMs: Date.now() + 60_000 });
+  expect(await differences(pool, loaded)).toEqual({});
+  expect((await pool.query(quarantineSql)).rows).toEqual([]);
+});
+
+test('a write that the table does not take is told, and not repeated for ever', async () => {
+  await using world = await inStep({});
+  const { pool, applier, loaded } = world;
+  await pool.query(`CREATE FUNCTION suppress() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+    CREATE TRIGGER suppress BEFORE UPDATE ON media_files FOR EACH ROW EXECUTE FUNCTION suppress();
+    UPDATE photos SET original_filename = 'other.jpg' WHERE id = '${first}'`);
+  expect(await deliver(pool, applier, { photos: [[first, from]] })).toEqual({ kind: 'done' });
+  const { rows } = await pool.query('SELECT target, scope, message FROM lockstep.quarantine');
+  expect(rows).toEqual([
+    { target: 'media_files', scope: [first], message: expect.stringMatching(/look for a trigger or policy/) },
+  ]);
+  await pool.query('DROP TRIGGER suppress ON media_files');
+  expect(await deliver(pool, applier, { photos: [[first, from]] })).toEqual({ kind: 'done' });
   expect(await differences(pool, loaded)).toEqual({});
   expect((await pool.query(quarantineSql)).rows).toEqual([]);
 });
